@@ -1,0 +1,1 @@
+//! Control groups of Linux: v1, v2 and hybrid

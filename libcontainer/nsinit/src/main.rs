@@ -1,0 +1,2 @@
+//! nsinit
+fn main() {}

@@ -1,0 +1,1 @@
+//! Linux containers from any thread of any program: namespaces, mounts, limits, network and user

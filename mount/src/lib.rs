@@ -1,0 +1,1 @@
+//! Mounting, unmounting and reading the mount table of Linux

@@ -1,0 +1,1 @@
+//! Network interfaces, addresses and routes by rtnetlink: synchronous, without a runtime

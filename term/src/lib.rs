@@ -1,0 +1,1 @@
+//! Terminal size, raw mode and state, restored when dropped

@@ -1,0 +1,1 @@
+//! Users and groups from passwd and group files, without the C library
