@@ -1,1 +1,57 @@
-//! Control groups of Linux: v1, v2 and hybrid
+//! Control groups of Linux: v1, v2 and hybrid.
+//!
+//! Half a processor and 64 MiB for this process and what it starts:
+//!
+//! ```no_run
+//! let mut resources = cgroups::Resources::default();
+//! resources.cpu.get_or_insert_default().quota = Some(50_000);
+//! resources.memory.get_or_insert_default().limit = Some(64 << 20);
+//!
+//! let active = cgroups::apply("jobs/1", &resources, std::process::id())?;
+//! println!("{:?}", active.stats()?.memory);
+//! # Ok::<(), cgroups::Error>(())
+//! ```
+//!
+//! Beneath it, [`Hierarchies`] tells what is mounted, [`Cgroup`] names one cgroup in all of it, [`Active`] is a
+//! cgroup that goes again unless it is kept, [`Resources`] and [`DeviceRule`] are what it may use, and [`Stats`] what
+//! it used. The same program runs on v1, v2 and on machines with both; what a machine doesn't have is an error that
+//! names the controller.
+//!
+//! # The names of 2014
+//!
+//! | pkg/cgroups | here | mended |
+//! |---|---|---|
+//! | `Cgroup` | [`Resources`], [`DeviceRule`] | v2 and pids beside v1; `MemorySwap` is set as given, not as twice the memory |
+//! | `Apply`, `fs.Apply` | [`apply`], or [`Cgroup::create`], [`set`](Cgroup::set) and [`add`](Cgroup::add) | after an error nothing stays, and no process is half moved |
+//! | `ActiveCgroup`, `Cleanup` | [`Active`], [`Active::close`] | removes directories, deepest first, and waits for the last process; did not try to unlink control files |
+//! | `FindCgroupMountpoint` | [`find_cgroup_mountpoint`] | options are compared whole, hidden mounts don't count |
+//! | `GetThisCgroupDir`, `GetInitCgroupDir` | [`this_cgroup_dir`], [`init_cgroup_dir`] | a colon in the path, `/..` and a short line are understood |
+//! | `GetPids`, `ReadProcsFile` | [`Cgroup::pids`], [`Cgroup::all_pids`] | also those in cgroups below |
+//! | `GetStats` | [`Cgroup::stats`], [`CpuStats::percent_since`] | doesn't sleep; the percentage is not always 0; a missing file is `None` |
+//! | `Freeze` | [`Cgroup::freeze`], [`Cgroup::thaw`] | has a deadline, and undoes a failure |
+//! | `systemd.Apply`, `UseSystemd` | not yet | |
+//!
+//! # Features
+//!
+//! `serde`: [`Resources`], [`DeviceRule`], [`Stats`] and [`Layout`] as data.
+
+mod active;
+mod cgroup;
+mod error;
+mod file;
+mod functions;
+mod hierarchy;
+mod resources;
+mod stats;
+mod sys;
+mod v1;
+mod v2;
+mod wait;
+
+pub use active::Active;
+pub use cgroup::Cgroup;
+pub use error::{Error, ErrorKind, Result};
+pub use functions::{apply, find_cgroup_mountpoint, init_cgroup_dir, this_cgroup_dir};
+pub use hierarchy::{Hierarchies, Layout};
+pub use resources::{Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRule, Memory, Pids, Resources};
+pub use stats::{CpuStats, IoStats, Limit, MemoryStats, PidsStats, Stats, Throttling};

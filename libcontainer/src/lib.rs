@@ -1,1 +1,67 @@
-//! Linux containers from any thread of any program: namespaces, mounts, limits, network and user
+//! Linux containers from any thread of any program.
+//!
+//! ```no_run
+//! use libcontainer::{Config, Container, Io};
+//!
+//! fn main() -> libcontainer::Result<()> {
+//!     let mut config = Config::new("/srv/rootfs");
+//!     config.hostname = Some("box".to_owned());
+//!     config.process.args = vec!["sh".into(), "-c".into(), "hostname; ps".into()];
+//!     let status = Container::run(&config, Io::default())?.wait()?;
+//!     std::process::exit(status.code());
+//! }
+//! ```
+//!
+//! # What is special
+//!
+//! A container is a flat program of system calls. This library compiles it, and a tiny freestanding
+//! image without allocator, locks or C library runs it: nothing of the calling program is forked or
+//! changes, whatever its threads do and however large it is. [`Plan`] shows the program, step by step.
+//!
+//! # What is where
+//!
+//! | What | Where |
+//! |---|---|
+//! | what a container is | [`Config`], plain data; [`Config::new`] for the usual one, [`Config::rootless`] for ordinary users |
+//! | one container, as a value | [`Container`] |
+//! | containers with names, found by other processes | [`Factory`] |
+//! | OCI bundles | [`oci`] |
+//!
+//! # Names of 2014
+//!
+//! | Docker's `pkg/libcontainer` | here | mended |
+//! |---|---|---|
+//! | `Container` (container.json) | [`Config`] | the sample of its own version could not be read |
+//! | `namespaces.Exec` | [`Container::run`] | the child's errors never reached the parent |
+//! | `namespaces.ExecIn` | [`Container::exec`] | joined namespaces in directory order, leaked descriptors |
+//! | `SyncPipe` | inside | one way only, and write errors were dropped |
+//! | `TtyTerminal`, `StdTerminal` | [`Io`], [`Container::console`] | |
+//! | `nsinit` | the program `nsinit` | |
+
+#![deny(unsafe_code)]
+
+mod config;
+mod container;
+mod error;
+mod factory;
+mod launch;
+pub mod oci;
+mod plan;
+mod process;
+#[allow(dead_code, missing_docs, unreachable_pub)]
+mod program;
+#[allow(dead_code, unreachable_pub, unsafe_code)]
+#[path = "../init/raw.rs"]
+mod raw;
+mod state;
+mod sys;
+
+pub use config::{
+    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace, NamespaceKind,
+    Network, Process, Propagation, Rlimit, Route, User, Veth,
+};
+pub use container::{Container, Status};
+pub use error::{Error, ErrorKind, Result};
+pub use factory::Factory;
+pub use plan::Plan;
+pub use process::{Child, ExitStatus, Io, Stdio};

@@ -1,0 +1,135 @@
+//! A cgroup that goes again unless it is kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::mem;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cgroup::{Cgroup, all_processes, living, remove_tree};
+use crate::file::Dir;
+use crate::hierarchy::Hierarchy;
+use crate::wait::Wait;
+use crate::{Error, ErrorKind, Result, v1, v2};
+
+/// How long dropping the guard may take.
+const QUIETLY: Duration = Duration::from_millis(500);
+/// How long closing it may take.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// A cgroup that was just made, and that is removed again when this guard is dropped.
+///
+/// Dropping kills nothing: what still has processes after half a second stays, and nobody is told. [`close`] tells,
+/// and [`commit`] keeps the cgroup.
+///
+/// [`close`]: Active::close
+/// [`commit`]: Active::commit
+#[derive(Debug)]
+#[must_use = "the cgroup is removed as soon as this is dropped"]
+#[doc(alias = "ActiveCgroup")]
+pub struct Active {
+    cgroup: Cgroup,
+    /// In the order of making: parents before what is in them.
+    made: Vec<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    path: PathBuf,
+    leaf: bool,
+}
+
+impl Active {
+    pub(crate) fn new() -> Active {
+        Active { cgroup: Cgroup { paths: BTreeMap::new(), refused: BTreeMap::new() }, made: Vec::new() }
+    }
+
+    /// Keeps the cgroup.
+    pub fn commit(mut self) -> Cgroup {
+        self.made.clear();
+        self.cgroup.clone()
+    }
+
+    /// Removes what was made, and tells how that went.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](ErrorKind::Busy) names the processes that are still there after five seconds.
+    #[doc(alias = "Cleanup")]
+    pub fn close(mut self) -> Result<()> {
+        self.undo(CLOSE)
+    }
+
+    /// Makes the cgroup in one hierarchy, with its parents.
+    pub(crate) fn make(&mut self, hierarchy: &Hierarchy, path: &Path) -> Result<()> {
+        let mut wait = Wait::new(Duration::from_millis(50));
+        loop {
+            match self.descend(hierarchy, path) {
+                // Somebody else's cleanup took a parent away that they had made and that we had just found.
+                Err(e) if e.is_gone() && wait.more() => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn descend(&mut self, hierarchy: &Hierarchy, path: &Path) -> Result<()> {
+        let mut dir = Dir::open(&hierarchy.mount_point)?;
+        let mut names = path.iter().peekable();
+        while let Some(name) = names.next() {
+            let leaf = names.peek().is_none();
+            if hierarchy.is_v2() {
+                v2::core::enable(&dir, &mut self.cgroup.refused)?;
+            }
+            let (child, made) = dir.make(Path::new(name))?;
+            if made {
+                self.made.push(Made { path: child.path().to_owned(), leaf });
+            } else if leaf && !self.made.iter().any(|made| made.path == child.path()) {
+                uninhabited(child.path())?;
+            }
+            if hierarchy.key.split(',').any(|c| c == "cpuset") {
+                v1::cpuset::inherit(&dir, &child)?;
+            }
+            dir = child;
+        }
+        self.cgroup.paths.insert(hierarchy.key.clone(), dir.path().to_owned());
+        Ok(())
+    }
+
+    fn undo(&mut self, deadline: Duration) -> Result<()> {
+        let mut wait = Wait::new(deadline);
+        let mut result = Ok(());
+        for made in mem::take(&mut self.made).into_iter().rev() {
+            if made.leaf {
+                result = result.and(remove_tree(&made.path, &mut wait));
+            } else {
+                // By now it may be others' parent too; then it is theirs.
+                drop(fs::remove_dir(&made.path));
+            }
+        }
+        result
+    }
+}
+
+/// Refuses a cgroup that others use.
+fn uninhabited(path: &Path) -> Result<()> {
+    let pids = all_processes(path)?;
+    if pids.is_empty() {
+        return Ok(());
+    }
+    Err(Error::at(ErrorKind::Busy, "make cgroup", path, format_args!("it exists, and {}", living(&pids))))
+}
+
+impl Deref for Active {
+    type Target = Cgroup;
+
+    fn deref(&self) -> &Cgroup {
+        &self.cgroup
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        drop(self.undo(QUIETLY));
+    }
+}

@@ -1,0 +1,636 @@
+//! One cgroup in every hierarchy, from making it to removing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::active::Active;
+use crate::file::{Dir, children};
+use crate::hierarchy::{Hierarchy, checked, join, outside};
+use crate::resources::{DeviceRule, Resources, invalid};
+use crate::stats::Stats;
+use crate::wait::Wait;
+use crate::{Error, ErrorKind, Hierarchies, Result, v1, v2};
+
+/// How long freezing and thawing may take: a process in the middle of a long read or write holds it up.
+const FREEZE: Duration = Duration::from_secs(10);
+/// How long the last processes may take to go after they were killed.
+const REMOVE: Duration = Duration::from_secs(5);
+
+/// One cgroup, named in every hierarchy.
+///
+/// It is a name, not a handle: it holds nothing open, may be stored ([`paths`](Cgroup::paths)) and
+/// [opened](Cgroup::open) again by another process, and dropping it does nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cgroup {
+    /// By controllers; the empty key is v2.
+    pub(crate) paths: BTreeMap<String, PathBuf>,
+    /// Controllers that v2 would not hand down to here, and why.
+    pub(crate) refused: v2::core::Refused,
+}
+
+/// The directory that a controller's files are in.
+enum Place {
+    V1(Dir),
+    V2(Dir),
+}
+
+impl Cgroup {
+    /// Makes a cgroup in every hierarchy, with the parents that it needs.
+    ///
+    /// The path begins at the root of each hierarchy, as far as it is mounted here: `/docker/x` and `docker/x` mean
+    /// the same. On v2 all controllers are handed down from the top; on v1 cpusets take over their parents'
+    /// processors and memory nodes.
+    ///
+    /// A cgroup that exists already is taken as it is if no process lives in it or below it. The guard removes only
+    /// what it made: neither such a cgroup nor any parent that was there before.
+    ///
+    /// ```no_run
+    /// let hierarchies = cgroups::Hierarchies::detect()?;
+    /// let active = cgroups::Cgroup::create(&hierarchies, "/jobs/1")?;
+    /// active.add(std::process::id())?;
+    /// let cgroup = active.commit(); // from here on it stays
+    /// # Ok::<(), cgroups::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a path with `..` or a control file's name,
+    /// [`Busy`](ErrorKind::Busy) if processes live there already,
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) where this user may not make cgroups. Nothing that was made
+    /// is left.
+    pub fn create(hierarchies: &Hierarchies, path: impl AsRef<Path>) -> Result<Active> {
+        let relative = checked(path.as_ref())?;
+        let mut active = Active::new();
+        for hierarchy in hierarchies.iter() {
+            active.make(hierarchy, &relative)?;
+        }
+        Ok(active)
+    }
+
+    /// Makes a cgroup in every hierarchy beneath the caller's own one, as [`create`](Cgroup::create) does.
+    ///
+    /// On v2 a cgroup that has processes of its own, as the caller's has, can't hand controllers down unless it is
+    /// the root; the new cgroup then has none, and says so when it is to be limited.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Cgroup::create), and [`NotFound`](ErrorKind::NotFound) where the caller's own cgroup lies
+    /// outside of what is mounted.
+    pub fn create_beneath_own(hierarchies: &Hierarchies, path: impl AsRef<Path>) -> Result<Active> {
+        let relative = checked(path.as_ref())?;
+        let mut active = Active::new();
+        for hierarchy in hierarchies.iter() {
+            let own = hierarchy.own.as_deref().ok_or_else(|| outside(hierarchy))?;
+            active.make(hierarchy, &join(own, &relative))?;
+        }
+        Ok(active)
+    }
+
+    /// Names the cgroup that [`create`](Cgroup::create) would make, without making it.
+    ///
+    /// Whoever writes its [`paths`](Cgroup::paths) down before it exists finds it whatever happens then.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a path with `..` or a control file's name.
+    pub fn named(hierarchies: &Hierarchies, path: impl AsRef<Path>) -> Result<Cgroup> {
+        let relative = checked(path.as_ref())?;
+        let paths = hierarchies.iter().map(|h| (h.key.clone(), join(&h.mount_point, &relative))).collect();
+        Ok(Cgroup { paths, refused: v2::core::Refused::default() })
+    }
+
+    /// Names the cgroup that [`create_beneath_own`](Cgroup::create_beneath_own) would make, without making it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`named`](Cgroup::named), and [`NotFound`](ErrorKind::NotFound) where the caller's own cgroup lies
+    /// outside of what is mounted.
+    pub fn named_beneath_own(hierarchies: &Hierarchies, path: impl AsRef<Path>) -> Result<Cgroup> {
+        let relative = checked(path.as_ref())?;
+        let path = |h: &Hierarchy| {
+            let own = h.own.as_deref().ok_or_else(|| outside(h))?;
+            Ok((h.key.clone(), join(&join(&h.mount_point, own), &relative)))
+        };
+        Ok(Cgroup {
+            paths: hierarchies.iter().map(path).collect::<Result<_>>()?,
+            refused: v2::core::Refused::default(),
+        })
+    }
+
+    /// Names a cgroup by its directories, as [`paths`](Cgroup::paths) gave them.
+    ///
+    /// A directory need not exist (any more).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a path that is relative or has `..`, and for a directory that
+    /// is no cgroup of that version: whatever a state file says, nothing else is ever written to or removed.
+    pub fn open(paths: impl IntoIterator<Item = (String, PathBuf)>) -> Result<Cgroup> {
+        let paths: BTreeMap<_, _> = paths.into_iter().collect();
+        if paths.is_empty() {
+            return Err(invalid("cgroup", "", "not one path"));
+        }
+        for (key, path) in &paths {
+            let refused = |why| Err(Error::at(ErrorKind::InvalidInput, "open cgroup", path, why));
+            if !path.is_absolute() || path.components().any(|c| c == Component::ParentDir) {
+                return refused("not absolute, or with \"..\"");
+            }
+            match Dir::open(path) {
+                Ok(dir) if !dir.is_cgroup(key.is_empty())? => return refused("no cgroup of this version"),
+                Ok(_) => {}
+                Err(e) if e.is_gone() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(Cgroup { paths, refused: v2::core::Refused::default() })
+    }
+
+    /// Returns the directory in each hierarchy, by its v1 controller list (`cpu,cpuacct`); the empty key is v2.
+    pub fn paths(&self) -> &BTreeMap<String, PathBuf> {
+        &self.paths
+    }
+
+    /// Returns the controllers that can limit this cgroup, `devices` aside, which on v2 is none.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone.
+    pub fn controllers(&self) -> Result<BTreeSet<String>> {
+        let v1 = self.paths.keys().flat_map(|key| key.split(','));
+        let named = |word: &&str| word.is_empty() || word.starts_with("name=");
+        let mut found: BTreeSet<_> = v1.filter(|word| !named(word)).map(str::to_owned).collect();
+        if let Some(path) = self.paths.get("") {
+            let text = Dir::open(path)?.read("cgroup.controllers")?;
+            found.extend(text.split_whitespace().map(str::to_owned));
+        }
+        Ok(found)
+    }
+
+    /// Sets limits; what is not given stays as it is.
+    ///
+    /// Limits that constrain one another (memory and swap, quota and burst) are written in the order that the kernel
+    /// takes. If one can't be set, those before it are.
+    ///
+    /// # Errors
+    ///
+    /// [`NoController`](ErrorKind::NoController) names a controller that is not there,
+    /// [`InvalidInput`](ErrorKind::InvalidInput) a value that the kernel refuses or bends,
+    /// [`Busy`](ErrorKind::Busy) a limit below what is in use.
+    pub fn set(&self, resources: &Resources) -> Result<()> {
+        resources.check()?;
+        if let Some(cpu) = resources.cpu.as_ref().filter(|cpu| **cpu != crate::Cpu::default()) {
+            match self.place("cpu")? {
+                Place::V1(dir) => v1::cpu::set(&dir, cpu)?,
+                Place::V2(dir) => v2::cpu::set(&dir, cpu)?,
+            }
+        }
+        if let Some(memory) = resources.memory.as_ref().filter(|memory| **memory != crate::Memory::default())
+        {
+            match self.place("memory")? {
+                Place::V1(dir) => v1::memory::set(&dir, memory)?,
+                Place::V2(dir) => v2::memory::set(&dir, memory)?,
+            }
+        }
+        if let Some(pids) = resources.pids.as_ref().filter(|pids| pids.limit.is_some()) {
+            match self.place("pids")? {
+                Place::V1(dir) => v1::pids::set(&dir, pids)?,
+                Place::V2(dir) => v2::pids::set(&dir, pids)?,
+            }
+        }
+        if let Some(cpuset) = resources.cpuset.as_ref().filter(|cpuset| **cpuset != crate::Cpuset::default())
+        {
+            match self.place("cpuset")? {
+                Place::V1(dir) => v1::cpuset::set(&dir, cpuset)?,
+                Place::V2(dir) => v2::cpuset::set(&dir, cpuset)?,
+            }
+        }
+        resources.unified.iter().try_for_each(|(key, value)| self.set_unified(key, value))
+    }
+
+    fn set_unified(&self, key: &str, value: &str) -> Result<()> {
+        let controller = key.split('.').next().unwrap_or_default();
+        let Some(dir) = self.v2()? else { return Err(self.missing(controller, "there is no v2 hierarchy")) };
+        if controller != "cgroup" && !has_controller(&dir, controller)? {
+            return Err(self.missing(controller, "not handed down to this v2 cgroup"));
+        }
+        // Files such as io.max take one device at a time.
+        value.lines().try_for_each(|line| dir.write(key, line))
+    }
+
+    /// Sets which devices may be used, in the place of all rules that were set before.
+    ///
+    /// At first nothing is allowed; of the rules that match, the last one wins, for each letter of `rwm` on its own.
+    /// So no rules at all close everything. On v1 a rule that takes away a part of what one with a wildcard gave
+    /// can't be expressed. On v1 exceptions from "everything is allowed" that were set earlier stay while processes
+    /// are inside, for the kernel doesn't tell them. On v2 the rules become an eBPF program, for which the caller
+    /// needs CAP_SYS_ADMIN in the initial user namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a rule without access or one that v1 can't express,
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) also where a parent allows less.
+    pub fn set_devices(&self, rules: &[DeviceRule]) -> Result<()> {
+        if let Some(rule) = rules.iter().find(|rule| rule.access.is_empty()) {
+            return Err(invalid("device rule", rule.to_string(), "it gives and takes nothing"));
+        }
+        match self.devices_or_freezer("devices")? {
+            Place::V1(dir) => v1::devices::set(&dir, rules),
+            Place::V2(dir) => v2::devices::set(&dir, rules),
+        }
+    }
+
+    /// Moves a process, with all its threads, into this cgroup in every hierarchy.
+    ///
+    /// Where one hierarchy refuses, the process is put back where it was in the others.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such process or the cgroup is gone,
+    /// [`Busy`](ErrorKind::Busy) if the v2 cgroup hands controllers down and so can't have processes,
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for process 0, which to the kernel is the caller.
+    #[doc(alias = "Apply")]
+    pub fn add(&self, pid: u32) -> Result<()> {
+        if pid == 0 {
+            return Err(invalid("process to move", pid, "it would be the caller"));
+        }
+        let before = fs::read(format!("/proc/{pid}/cgroup"));
+        for path in self.paths.values() {
+            if let Err(error) = enter(path, pid) {
+                if let Ok(before) = before {
+                    put_back(&before, pid);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the directory for `clone3(CLONE_INTO_CGROUP)`, where that is enough to be born in this cgroup:
+    /// `None` unless v2 is all there is.
+    ///
+    /// The descriptor is an `O_PATH` one, and close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone.
+    #[doc(alias = "into_fd")]
+    pub fn v2_dir(&self) -> Result<Option<OwnedFd>> {
+        if self.paths.keys().any(|key| !key.is_empty()) {
+            return Ok(None);
+        }
+        Ok(self.v2()?.map(Dir::into_fd))
+    }
+
+    /// Returns the processes in this cgroup, not those in cgroups below it, by rising id.
+    ///
+    /// A process that the caller's pid namespace doesn't see has no id here and is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone; [`Unsupported`](ErrorKind::Unsupported) for a threaded
+    /// one, whose processes the kernel lists at its threaded root only.
+    #[doc(alias = "GetPids")]
+    pub fn pids(&self) -> Result<Vec<u32>> {
+        let mut pids = Dir::open(self.main())?.processes()?;
+        pids.retain(|&pid| pid != 0);
+        Ok(pids)
+    }
+
+    /// Returns the processes in this cgroup and in all below it, by rising id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pids`](Cgroup::pids).
+    pub fn all_pids(&self) -> Result<Vec<u32>> {
+        let mut pids = all_processes(self.main())?;
+        pids.retain(|&pid| pid != 0);
+        Ok(pids)
+    }
+
+    /// Returns what this cgroup and those below it have used.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone, [`Malformed`](ErrorKind::Malformed) with file and line
+    /// if the kernel's figures can't be read. Figures that this kernel doesn't have are `None`.
+    #[doc(alias = "GetStats")]
+    pub fn stats(&self) -> Result<Stats> {
+        let mut cpu = match self.figures("cpuacct")? {
+            Some(Place::V1(dir)) => v1::cpu::times(&dir)?,
+            Some(Place::V2(dir)) => v2::cpu::stats(&dir)?,
+            None => None,
+        };
+        if let (Some(cpu), Some(dir)) = (&mut cpu, self.v1("cpu")?) {
+            cpu.throttling = v1::cpu::throttling(&dir)?;
+        }
+        let memory = match self.figures("memory")? {
+            Some(Place::V1(dir)) => v1::memory::stats(&dir)?,
+            Some(Place::V2(dir)) => v2::memory::stats(&dir)?,
+            None => None,
+        };
+        let pids = match self.figures("pids")? {
+            Some(Place::V1(dir)) => v1::pids::stats(&dir)?,
+            Some(Place::V2(dir)) => v2::pids::stats(&dir)?,
+            None => None,
+        };
+        let io = match self.figures("blkio")? {
+            Some(Place::V1(dir)) => v1::blkio::stats(&dir)?,
+            Some(Place::V2(dir)) => v2::io::stats(&dir)?,
+            None => None,
+        };
+        Ok(Stats { cpu, memory, pids, io })
+    }
+
+    /// Stops all processes here and below, and returns once they have stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](ErrorKind::TimedOut) after ten seconds; everything is thawed again then.
+    #[doc(alias = "Freeze")]
+    pub fn freeze(&self) -> Result<()> {
+        match self.devices_or_freezer("freezer")? {
+            Place::V1(dir) => v1::freezer::freeze(&dir, FREEZE),
+            Place::V2(dir) => v2::core::freeze(&dir, FREEZE),
+        }
+    }
+
+    /// Lets all processes go on that [`freeze`](Cgroup::freeze) stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](ErrorKind::Busy) while a parent is frozen: this cgroup goes on with it.
+    pub fn thaw(&self) -> Result<()> {
+        match self.devices_or_freezer("freezer")? {
+            Place::V1(dir) => v1::freezer::thaw(&dir, FREEZE),
+            Place::V2(dir) => v2::core::thaw(&dir, FREEZE),
+        }
+    }
+
+    /// Returns whether all processes here are stopped, be it because a parent is frozen.
+    ///
+    /// The kernel lets a process be [added](Cgroup::add) to a frozen cgroup; on v1 and v2 alike it stops there.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone.
+    pub fn frozen(&self) -> Result<bool> {
+        match self.devices_or_freezer("freezer")? {
+            Place::V1(dir) => v1::freezer::is_frozen(&dir),
+            Place::V2(dir) => v2::core::is_frozen(&dir),
+        }
+    }
+
+    /// Kills every process here and below, frozen ones too, and returns without waiting for their end.
+    ///
+    /// Nothing escapes by forking, and no process is hit that merely got the id of one that was here. A cgroup that
+    /// is gone is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) if a process may not be killed, or not be seen from the
+    /// caller's pid namespace (that one only on cgroup v1, and before Linux 5.14);
+    /// [`Busy`](ErrorKind::Busy) while a parent is frozen on v1: they end when it is thawed.
+    pub fn kill(&self) -> Result<()> {
+        match self.kill_all() {
+            Err(e) if e.is_gone() => Ok(()),
+            result => result,
+        }
+    }
+
+    fn kill_all(&self) -> Result<()> {
+        if let Some(dir) = self.v2()?
+            && v2::core::kill(&dir)?
+        {
+            // On v1 what is frozen stays, killed or not.
+            let freezer = self.v1("freezer")?;
+            return freezer.map_or(Ok(()), |dir| v1::freezer::thaw(&dir, FREEZE));
+        }
+        // Frozen, nobody forks meanwhile; what can't be frozen is killed until nobody new turns up.
+        let frozen = self.freeze();
+        let killed = self.kill_until_none_is_new();
+        let thawed = if frozen.is_ok() { self.thaw() } else { Ok(()) };
+        killed.and(thawed)
+    }
+
+    fn kill_until_none_is_new(&self) -> Result<()> {
+        let mut signalled = BTreeSet::new();
+        let mut wait = Wait::new(FREEZE);
+        loop {
+            let listed = all_processes(self.main())?;
+            let new: Vec<_> = listed.into_iter().filter(|pid| !signalled.contains(pid)).collect();
+            if new.is_empty() {
+                return Ok(());
+            }
+            for pid in kill_listed(self.main(), &new)? {
+                signalled.insert(pid);
+            }
+            if !wait.more() {
+                let why = "new processes keep coming";
+                return Err(Error::at(ErrorKind::TimedOut, "kill all in", self.main(), why));
+            }
+        }
+    }
+
+    /// Removes the cgroup and those below it in every hierarchy.
+    ///
+    /// It waits up to five seconds for processes that are about to end. What is gone already is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](ErrorKind::Busy) names the processes that are still there; [`kill`](Cgroup::kill) them first. The other
+    /// hierarchies are removed all the same.
+    #[doc(alias = "Cleanup")]
+    pub fn remove(&self) -> Result<()> {
+        self.remove_within(REMOVE)
+    }
+
+    /// Removes the cgroup, as [`remove`](Cgroup::remove) does, with another deadline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`remove`](Cgroup::remove).
+    pub fn remove_within(&self, deadline: Duration) -> Result<()> {
+        let mut wait = Wait::new(deadline);
+        let results: Vec<_> = self.paths.values().map(|path| remove_tree(path, &mut wait)).collect();
+        results.into_iter().collect()
+    }
+
+    /// The directory whose list of processes counts: processes can be born into v2, and there it is complete.
+    fn main(&self) -> &Path {
+        let best = self.paths.get("").or_else(|| self.paths.get("freezer"));
+        best.or_else(|| self.paths.values().next()).map_or(Path::new("/"), PathBuf::as_path)
+    }
+
+    fn v1(&self, controller: &str) -> Result<Option<Dir>> {
+        let part = self.paths.iter().find(|(key, _)| key.split(',').any(|c| c == controller));
+        part.map(|(_, path)| Dir::open(path)).transpose()
+    }
+
+    fn v2(&self) -> Result<Option<Dir>> {
+        self.paths.get("").map(|path| Dir::open(path)).transpose()
+    }
+
+    /// Where to read a controller's figures; on v2 some are there without the controller.
+    fn figures(&self, controller: &str) -> Result<Option<Place>> {
+        Ok(match self.v1(controller)? {
+            Some(dir) => Some(Place::V1(dir)),
+            None => self.v2()?.map(Place::V2),
+        })
+    }
+
+    /// Where to set a controller's limits.
+    fn place(&self, controller: &str) -> Result<Place> {
+        match self.figures(controller)? {
+            Some(Place::V2(dir)) if !has_controller(&dir, controller)? => {
+                Err(self.missing(controller, "not handed down to this v2 cgroup"))
+            }
+            Some(place) => Ok(place),
+            None => Err(self.missing(controller, "no mounted hierarchy has it")),
+        }
+    }
+
+    /// Where to set what needs a controller on v1 and none on v2.
+    fn devices_or_freezer(&self, controller: &str) -> Result<Place> {
+        self.figures(controller)?.ok_or_else(|| self.missing(controller, "no mounted hierarchy has it"))
+    }
+
+    fn missing(&self, controller: &str, why: &str) -> Error {
+        let why = self.refused.get(controller).map_or(why, String::as_str);
+        let action = format!("use cgroup controller {controller:?} in");
+        Error::at(ErrorKind::NoController, action, self.main(), why)
+    }
+}
+
+fn has_controller(dir: &Dir, controller: &str) -> Result<bool> {
+    Ok(dir.read("cgroup.controllers")?.split_whitespace().any(|c| c == controller))
+}
+
+fn enter(path: &Path, pid: u32) -> Result<()> {
+    let dir = Dir::open(path)?;
+    let mut wait = Wait::new(Duration::from_millis(100));
+    loop {
+        match dir.write("cgroup.procs", &pid.to_string()) {
+            // A process that is just being made can't be moved yet.
+            Err(e) if e.is(Errno::EINVAL) && wait.more() => {}
+            Err(e) => return Err(refusal(e)),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// Says what the kernel means when it doesn't let a process in.
+fn refusal(error: Error) -> Error {
+    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+        Errno::EBUSY => error.note("a cgroup that hands controllers down can't have processes of its own"),
+        Errno::ENOSPC => {
+            error.note("the cpuset has no processors or no memory nodes").kind_is(ErrorKind::Busy)
+        }
+        Errno::EOPNOTSUPP => error.note("the cgroup is threaded, or its parent is"),
+        _ => error,
+    }
+}
+
+/// Best effort, for the error that led here is what counts.
+fn put_back(before: &[u8], pid: u32) {
+    if let Ok(was) = Hierarchies::with_membership(before) {
+        for path in was.own().values() {
+            drop(enter(path, pid));
+        }
+    }
+}
+
+/// All processes in a cgroup and below; what is removed meanwhile has none.
+pub(crate) fn all_processes(path: &Path) -> Result<Vec<u32>> {
+    let mut pids = Dir::open(path)?.processes()?;
+    let mut below = children(path)?;
+    while let Some(path) = below.pop() {
+        match Dir::open(&path).and_then(|dir| dir.processes()) {
+            Ok(more) => pids.extend(more),
+            Err(e) if e.is_gone() => continue,
+            Err(e) => return Err(e),
+        }
+        below.extend(children(&path)?);
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    Ok(pids)
+}
+
+/// Kills those processes that are in the cgroup while we hold a handle on them; returns which those were.
+fn kill_listed(path: &Path, pids: &[u32]) -> Result<Vec<u32>> {
+    if pids.contains(&0) {
+        let why = "a process is in a pid namespace that can't be seen from here";
+        return Err(Error::at(ErrorKind::PermissionDenied, "kill all in", path, why));
+    }
+    let failed = |pid: u32, e: Errno| Error::os(format!("kill process {pid} in"), path, e);
+    let mut held = Vec::new();
+    for &pid in pids {
+        match crate::sys::pidfd_open(pid) {
+            Ok(fd) => held.push((pid, fd)),
+            Err(Errno::ESRCH) => {}
+            Err(e) => return Err(failed(pid, e)),
+        }
+    }
+    // Listed again with the handles in hand: an id may have passed to a stranger before we held it.
+    let still = all_processes(path)?;
+    let mut killed = Vec::new();
+    let mut refused = None;
+    for (pid, fd) in held.into_iter().filter(|(pid, _)| still.binary_search(pid).is_ok()) {
+        match crate::sys::pidfd_kill(std::os::fd::AsFd::as_fd(&fd)) {
+            Ok(()) | Err(Errno::ESRCH) => killed.push(pid),
+            Err(e) => refused = Some(failed(pid, e)),
+        }
+    }
+    refused.map_or(Ok(killed), Err)
+}
+
+/// Removes a cgroup and those below it, deepest first, until it works or the wait is over.
+pub(crate) fn remove_tree(path: &Path, wait: &mut Wait) -> Result<()> {
+    loop {
+        match remove_once(path) {
+            Err(e) if e.is_gone() => return Ok(()),
+            Err(e) if e.is(Errno::EBUSY) && wait.more() => {}
+            Err(e) if e.is(Errno::EBUSY) => return Err(still_there(path, e)),
+            result => return result,
+        }
+    }
+}
+
+fn remove_once(path: &Path) -> Result<()> {
+    // On a read-only file system rmdir says so before it looks whether there is anything to remove.
+    Dir::open(path)?;
+    let mut found = vec![path.to_owned()];
+    let mut at = 0;
+    while at < found.len() {
+        let more = children(&found[at])?;
+        found.extend(more);
+        at += 1;
+    }
+    for path in found.iter().rev() {
+        match fs::remove_dir(path).map_err(|e| Error::os("remove cgroup", path, e)) {
+            Err(e) if e.is_gone() => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+fn still_there(path: &Path, error: Error) -> Error {
+    match all_processes(path) {
+        Ok(pids) if !pids.is_empty() => error.note(living(&pids)),
+        _ => error,
+    }
+}
+
+/// Names processes, a few of them.
+pub(crate) fn living(pids: &[u32]) -> String {
+    const SHOWN: usize = 8;
+    let names: Vec<_> = pids.iter().take(SHOWN).map(u32::to_string).collect();
+    let more = if pids.len() > SHOWN { format!(" and {} more", pids.len() - SHOWN) } else { String::new() };
+    format!("process {}{more} lives there", names.join(", "))
+}

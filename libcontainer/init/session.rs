@@ -1,0 +1,69 @@
+//! The terminal, the working directory, and becoming the program.
+
+use core::ffi::CStr;
+
+use super::interpreter::Machine;
+use super::program::{Message, Slot, Strings};
+use super::raw::nr;
+use super::sys::{EACCES, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ExecTable, Fault, Kernel, Result};
+
+/// Where a program is looked up when the environment has no PATH.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl<K: Kernel> Machine<K> {
+    pub fn controlling_terminal(&mut self, peer: Slot) -> Result<()> {
+        const TIOCSCTTY: usize = 0x540e;
+        let terminal = self.fd(peer)?;
+        self.sys.ioctl(terminal, TIOCSCTTY, 0)?;
+        for stream in 0..3 {
+            self.sys.duplicate(terminal, stream, false)?;
+        }
+        self.close(peer)
+    }
+
+    pub fn working_directory(&mut self, path: &CStr) -> Result<()> {
+        self.sys.chdir(path)?;
+        // "(unreachable)…": a directory outside the root, reached by a descriptor that leaked.
+        if self.sys.working_directory()? == b'/' { Ok(()) } else { Err(Fault::new(nr::GETCWD, ENOENT)) }
+    }
+
+    pub fn exec(&mut self, arguments: Strings<'_>, environment: Strings<'_>) -> Result<()> {
+        let name = arguments.iter().next().ok_or(Fault::new(nr::EXECVE, EINVAL))?;
+        let table = self.sys.exec_table(arguments, environment)?;
+        self.send(&Message::Exec, None)?;
+        if name.to_bytes().contains(&b'/') {
+            return Err(self.sys.execve(name, &table));
+        }
+        let path = environment.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
+        Err(self.search(name.to_bytes(), path.unwrap_or(DEFAULT_PATH), &table))
+    }
+
+    /// Tries a name in each directory of PATH; returns the failure that says most.
+    fn search(&mut self, name: &[u8], path: &[u8], table: &ExecTable<'_>) -> Fault {
+        let mut worst = Fault::new(nr::EXECVE, ENOENT);
+        if name.is_empty() {
+            return worst;
+        }
+        let mut buffer = [0_u8; 4096];
+        // An empty element would mean the working directory: that is never looked into.
+        for directory in path.split(|&byte| byte == b':').filter(|directory| !directory.is_empty()) {
+            let length = directory.len() + 1 + name.len();
+            let Some((text, rest)) = buffer.split_at_mut_checked(length) else {
+                worst.errno = ENAMETOOLONG;
+                continue;
+            };
+            let parts = directory.iter().chain(b"/").chain(name);
+            text.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+            let Some(end) = rest.first_mut() else { continue };
+            *end = 0;
+            let Ok(candidate) = CStr::from_bytes_until_nul(&buffer) else { continue };
+            let fault = self.sys.execve(candidate, table);
+            match fault.errno {
+                ENOENT | ENOTDIR => {}
+                EACCES => worst.errno = EACCES,
+                _ => return fault,
+            }
+        }
+        worst
+    }
+}

@@ -1,0 +1,368 @@
+//! What is wanted: plain data, without a system call.
+
+mod capabilities;
+pub(crate) mod check;
+mod defaults;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use capabilities::{Capabilities, CapabilitySet};
+
+/// Everything about a container: what it sees, what it may use, and the program that it runs.
+///
+/// [`Config::new`] is a container as one expects it; [`Config::default`] is an empty one, for those
+/// who say all of it themselves (as an OCI bundle does).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The directory that becomes the container's `/`. Absolute, on the host.
+    pub rootfs: PathBuf,
+    /// Whether the container's `/` is mounted read-only.
+    pub readonly_rootfs: bool,
+    /// Whether the root is changed by chroot instead of pivot_root, for hosts that run from an
+    /// initramfs. Weaker: a process with CAP_SYS_CHROOT gets out.
+    pub no_pivot_root: bool,
+    /// How mounts of the host reach the container and the other way round; private unless said.
+    pub rootfs_propagation: Option<Propagation>,
+    /// The host name; needs a UTS namespace.
+    pub hostname: Option<String>,
+    /// The NIS domain name; needs a UTS namespace.
+    pub domainname: Option<String>,
+    /// The namespaces that are new or joined; all others are the caller's.
+    pub namespaces: Vec<Namespace>,
+    /// How user ids inside map to the host's; needs a user namespace.
+    pub uid_mappings: Vec<IdMapping>,
+    /// How group ids inside map to the host's; needs a user namespace.
+    pub gid_mappings: Vec<IdMapping>,
+    /// What is mounted, in this order.
+    pub mounts: Vec<Mount>,
+    /// Device nodes besides the standard ones.
+    pub devices: Vec<Device>,
+    /// Paths inside that are hidden: a file becomes empty, a directory too.
+    pub masked_paths: Vec<PathBuf>,
+    /// Paths inside that are made read-only.
+    pub readonly_paths: Vec<PathBuf>,
+    /// Kernel parameters of the container's namespaces: `net.ipv4.ip_forward` and its value.
+    pub sysctl: BTreeMap<String, String>,
+    /// The control group; none leaves the container in the caller's.
+    pub cgroup: Option<Cgroup>,
+    /// The network interfaces.
+    pub networks: Vec<Network>,
+    /// Routes besides the default gateways of [`Config::networks`].
+    pub routes: Vec<Route>,
+    /// The program.
+    pub process: Process,
+}
+
+/// How mount events travel, [`mount_namespaces(7)`](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Propagation {
+    Private,
+    Slave,
+    Shared,
+    Unbindable,
+}
+
+/// A namespace, new or that of others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Which kind.
+    pub kind: NamespaceKind,
+    /// The namespace to join (`/proc/PID/ns/net`, `/run/netns/NAME`); none makes a new one.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+}
+
+/// The kinds of namespaces, [`namespaces(7)`](https://man7.org/linux/man-pages/man7/namespaces.7.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum NamespaceKind {
+    Mount,
+    Uts,
+    Ipc,
+    User,
+    Pid,
+    Network,
+    Cgroup,
+    Time,
+}
+
+impl NamespaceKind {
+    /// All kinds.
+    pub const ALL: [NamespaceKind; 8] = {
+        use NamespaceKind::{Cgroup, Ipc, Mount, Network, Pid, Time, User, Uts};
+        [User, Mount, Uts, Ipc, Pid, Network, Cgroup, Time]
+    };
+
+    /// Returns the kernel's flag for this kind (`CLONE_NEW…`).
+    pub(crate) fn flag(self) -> u32 {
+        match self {
+            NamespaceKind::Mount => 0x0002_0000,
+            NamespaceKind::Cgroup => 0x0200_0000,
+            NamespaceKind::Uts => 0x0400_0000,
+            NamespaceKind::Ipc => 0x0800_0000,
+            NamespaceKind::User => 0x1000_0000,
+            NamespaceKind::Pid => 0x2000_0000,
+            NamespaceKind::Network => 0x4000_0000,
+            NamespaceKind::Time => 0x0000_0080,
+        }
+    }
+
+    /// Returns the name under `/proc/PID/ns`.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            NamespaceKind::Mount => "mnt",
+            NamespaceKind::Cgroup => "cgroup",
+            NamespaceKind::Uts => "uts",
+            NamespaceKind::Ipc => "ipc",
+            NamespaceKind::User => "user",
+            NamespaceKind::Pid => "pid",
+            NamespaceKind::Network => "net",
+            NamespaceKind::Time => "time",
+        }
+    }
+}
+
+/// A range of ids, [`user_namespaces(7)`](https://man7.org/linux/man-pages/man7/user_namespaces.7.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct IdMapping {
+    /// The first id inside.
+    pub container: u32,
+    /// The first id outside.
+    pub host: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// A mount of the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mount {
+    /// Where: a path inside, which is made when it is absent.
+    pub destination: PathBuf,
+    /// What: a filesystem type, or empty for a bind.
+    pub kind: String,
+    /// From where: a path of the host for a bind, else what the filesystem calls its source.
+    pub source: PathBuf,
+    /// As in [`mount(8)`](https://man7.org/linux/man-pages/man8/mount.8.html), and the recursive
+    /// words of container runtimes (`rro`).
+    pub options: Vec<String>,
+}
+
+/// A device node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Where, inside.
+    pub path: PathBuf,
+    /// Character or block device, or FIFO.
+    pub kind: DeviceKind,
+    /// The major number.
+    pub major: u32,
+    /// The minor number.
+    pub minor: u32,
+    /// The mode, without the type.
+    pub mode: u32,
+    /// The owner, inside.
+    pub uid: u32,
+    /// The group, inside.
+    pub gid: u32,
+}
+
+/// The types of device nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum DeviceKind {
+    Character,
+    Block,
+    Fifo,
+}
+
+/// The container's control group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cgroup {
+    /// Its path beneath the root of each hierarchy; a relative one is beneath the caller's own.
+    pub path: PathBuf,
+    /// The limits.
+    pub resources: cgroups::Resources,
+    /// Which devices may be used, besides those of every container. The last rule that fits counts.
+    pub devices: Vec<cgroups::DeviceRule>,
+}
+
+/// A network interface of the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Network {
+    /// `lo`, brought up.
+    Loopback,
+    /// A pair of virtual interfaces, one inside and one on the host.
+    Veth(Veth),
+}
+
+/// A pair of virtual interfaces, [`veth(4)`](https://man7.org/linux/man-pages/man4/veth.4.html).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Veth {
+    /// The name inside.
+    pub name: String,
+    /// The name on the host; one that is free is made up unless given.
+    pub host_name: Option<String>,
+    /// The bridge that the host's end is put on. It must exist.
+    pub bridge: Option<String>,
+    /// Addresses inside, as `10.0.41.7/16`.
+    pub addresses: Vec<String>,
+    /// The way out of the network.
+    pub gateway: Option<IpAddr>,
+    /// The largest packet, in bytes.
+    pub mtu: Option<u32>,
+}
+
+impl Default for Veth {
+    fn default() -> Self {
+        Veth {
+            name: "eth0".to_owned(),
+            host_name: None,
+            bridge: None,
+            addresses: Vec::new(),
+            gateway: None,
+            mtu: None,
+        }
+    }
+}
+
+/// A route of the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The network it leads to, as `192.168.0.0/24`; none means everywhere.
+    #[serde(default)]
+    pub destination: Option<String>,
+    /// The address that packets carry as their source.
+    #[serde(default)]
+    pub source: Option<IpAddr>,
+    /// The next hop.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// The interface, by its name inside.
+    pub interface: String,
+}
+
+/// A program and who runs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default, deny_unknown_fields)]
+pub struct Process {
+    /// The program and its arguments. A name without a slash is looked up in PATH, inside.
+    pub args: Vec<String>,
+    /// The whole environment, `NAME=value`. HOME is added where it is absent.
+    pub env: Vec<String>,
+    /// The working directory, made when absent in a new container.
+    pub cwd: PathBuf,
+    /// Who runs it.
+    pub user: User,
+    /// Whether it gets a terminal of its own.
+    pub terminal: bool,
+    /// The terminal's size at first, rows and columns.
+    pub terminal_size: Option<(u16, u16)>,
+    /// What it may do beyond an ordinary user.
+    pub capabilities: Capabilities,
+    /// Limits of each process.
+    pub rlimits: Vec<Rlimit>,
+    /// Whether set-user-ID programs and file capabilities give nothing.
+    pub no_new_privileges: bool,
+    /// How eagerly the kernel kills it when memory is short: -1000 to 1000.
+    pub oom_score_adj: Option<i32>,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Process {
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: "/".into(),
+            user: User::default(),
+            terminal: false,
+            terminal_size: None,
+            capabilities: Capabilities::default(),
+            rlimits: Vec::new(),
+            no_new_privileges: false,
+            oom_score_adj: None,
+        }
+    }
+}
+
+/// Who runs a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum User {
+    /// By ids of the container's user namespace.
+    Ids {
+        /// The user.
+        uid: u32,
+        /// The primary group.
+        gid: u32,
+        /// The supplementary groups.
+        #[serde(default)]
+        groups: Vec<u32>,
+        /// The file mode mask; 022 unless given.
+        #[serde(default)]
+        umask: Option<u32>,
+    },
+    /// By names from the container's `/etc/passwd` and `/etc/group`: `user`, `uid`, `user:group`,
+    /// `uid:gid`.
+    Spec(String),
+}
+
+impl Default for User {
+    fn default() -> Self {
+        User::Ids { uid: 0, gid: 0, groups: Vec::new(), umask: None }
+    }
+}
+
+/// A limit of each process, [`getrlimit(2)`](https://man7.org/linux/man-pages/man2/getrlimit.2.html).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rlimit {
+    /// Its name: `RLIMIT_NOFILE`.
+    pub kind: String,
+    /// What applies; `u64::MAX` is unlimited.
+    pub soft: u64,
+    /// What the process may raise it to.
+    pub hard: u64,
+}
+
+impl Rlimit {
+    /// Returns the kernel's number for the resource.
+    pub(crate) fn resource(&self) -> Option<u32> {
+        // include/uapi/asm-generic/resource.h
+        const NAMES: [&str; 16] = [
+            "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
+            "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+        ];
+        let name = self.kind.strip_prefix("RLIMIT_")?;
+        NAMES.iter().position(|&known| known == name).map(|number| number as u32)
+    }
+}
+
+impl Config {
+    /// Returns whether a new namespace of this kind is made.
+    pub(crate) fn is_new(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.path.is_none())
+    }
+
+    /// Returns whether a namespace of this kind is new or joined.
+    pub(crate) fn has(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.kind == kind)
+    }
+}

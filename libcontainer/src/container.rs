@@ -1,0 +1,387 @@
+//! Containers: what users hold.
+
+use std::io::ErrorKind as IoKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use cgroups::Cgroup;
+use nix::poll::PollTimeout;
+
+use crate::config::{Config, Process};
+use crate::error::{Error, ErrorKind, Result};
+use crate::factory::Home;
+use crate::launch::{self, Created, Sync};
+use crate::plan::Plan;
+use crate::process::{Child, ExitStatus, Io};
+use crate::sys;
+
+/// How long a killed container may take to go.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// Its making began, and has not ended.
+    Creating,
+    /// It waits for its start.
+    Created,
+    /// Its program runs.
+    Running,
+    /// All of its processes are frozen.
+    Paused,
+    /// Its first process has ended.
+    Stopped,
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        })
+    }
+}
+
+/// A container.
+///
+/// One made here belongs to this value: dropping it kills its processes and removes its cgroup. One
+/// made or loaded by a [`Factory`](crate::Factory) has a home on disk and stays when dropped.
+///
+/// Any thread may make containers, also several at once. The calling thread waits while that is
+/// done; nothing else of the program waits, and nothing of it changes.
+#[derive(Debug)]
+pub struct Container {
+    config: Config,
+    init: Option<Init>,
+    cgroup: Option<Cgroup>,
+    start: Start,
+    console: Option<OwnedFd>,
+    home: Option<Home>,
+    ended: Option<ExitStatus>,
+}
+
+/// The first process.
+#[derive(Debug)]
+pub(crate) struct Init {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+}
+
+/// What the program still waits for.
+#[derive(Debug)]
+enum Start {
+    /// A word over the socket that it was made with.
+    Word(Sync, Box<Plan>),
+    /// A connection to the listening socket in its home.
+    Connection,
+    /// Nothing: it runs or has run.
+    Done,
+}
+
+impl Container {
+    /// Makes a container, ready to start: everything but the program is there.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) with everything that is wrong,
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) for what the caller may not do, and
+    /// whatever a step was answered. Nothing is left behind.
+    pub fn create(config: &Config, io: Io) -> Result<Container> {
+        let created = launch::create(config, io, None, &mut |_| Ok(()))?;
+        Ok(Container::of(config, created, None))
+    }
+
+    /// Makes a container and starts it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Container::create`] and [`Container::start`].
+    pub fn run(config: &Config, io: Io) -> Result<Container> {
+        let mut container = Container::create(config, io)?;
+        container.start()?;
+        Ok(container)
+    }
+
+    pub(crate) fn of(config: &Config, created: Created, home: Option<Home>) -> Container {
+        let Created { init, cgroup, sync, console, plan } = created;
+        let start = if home.is_some() { Start::Connection } else { Start::Word(sync, Box::new(plan)) };
+        Container {
+            config: config.clone(),
+            init: Some(Init { pid: init.pid, pidfd: init.let_go() }),
+            cgroup: cgroup.map(cgroups::Active::commit),
+            start,
+            console,
+            home,
+            ended: None,
+        }
+    }
+
+    pub(crate) fn found(config: Config, init: Option<Init>, cgroup: Option<Cgroup>, home: Home) -> Container {
+        let start = if home.is_started() { Start::Done } else { Start::Connection };
+        Container { config, init, cgroup, start, console: None, home: Some(home), ended: None }
+    }
+
+    /// Runs the program.
+    ///
+    /// # Errors
+    ///
+    /// [`Exec`](ErrorKind::Exec) where the program can't be executed: the container is stopped then.
+    /// [`InvalidState`](ErrorKind::InvalidState) where it was started before.
+    pub fn start(&mut self) -> Result<()> {
+        let init = self.init.as_ref().ok_or_else(launch::not_running)?;
+        let started = match &self.start {
+            Start::Done => return Err(Error::new(ErrorKind::InvalidState, "container was started already")),
+            Start::Word(sync, plan) => {
+                sync.start()?;
+                sync.executed(init.pidfd.as_fd(), &|failure| failure.explain(plan))
+            }
+            Start::Connection => {
+                let home = self.home.as_ref().ok_or_else(launch::not_running)?;
+                let program = self.config.process.args.first().map_or("", String::as_str);
+                let sync = home.connect()?;
+                let started = sync.executed(init.pidfd.as_fd(), &|failure| {
+                    failure.explain_step(format_args!("execute {program:?}"))
+                });
+                home.started();
+                started
+            }
+        };
+        self.start = Start::Done;
+        started
+    }
+
+    /// Waits until the first process has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](ErrorKind::InvalidState) where it was never started.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        if let Some(status) = self.ended {
+            return Ok(status);
+        }
+        let Some(init) = &self.init else {
+            return Ok(ExitStatus::Unknown);
+        };
+        if !matches!(self.start, Start::Done) && !launch::ended(init.pidfd.as_fd(), PollTimeout::ZERO)? {
+            return Err(Error::new(ErrorKind::InvalidState, "container was not started yet"));
+        }
+        let status = launch::reap(init.pidfd.as_fd())?;
+        self.ended = Some(status);
+        Ok(status)
+    }
+
+    /// Returns how the first process ended, or `None` while it lives.
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        if self.is_alive()? { Ok(None) } else { self.wait().map(Some) }
+    }
+
+    fn is_alive(&self) -> Result<bool> {
+        match &self.init {
+            Some(init) if self.ended.is_none() => Ok(!launch::ended(init.pidfd.as_fd(), PollTimeout::ZERO)?),
+            _ => Ok(false),
+        }
+    }
+
+    /// Returns what the container is doing.
+    pub fn status(&self) -> Result<Status> {
+        if !self.is_alive()? {
+            let creating = self.init.is_none() && self.home.as_ref().is_some_and(Home::is_being_made);
+            return Ok(if creating { Status::Creating } else { Status::Stopped });
+        }
+        if !matches!(self.start, Start::Done) {
+            return Ok(Status::Created);
+        }
+        let frozen = self.cgroup.as_ref().map(Cgroup::frozen).transpose()?;
+        Ok(if frozen == Some(true) { Status::Paused } else { Status::Running })
+    }
+
+    /// Starts another process in the container and waits until its program runs.
+    ///
+    /// The process has its own user, capabilities, environment and limits, as `process` says; the
+    /// container's namespaces, cgroup and root are its own too.
+    ///
+    /// ```no_run
+    /// # fn main() -> libcontainer::Result<()> {
+    /// # let container = libcontainer::Container::run(&libcontainer::Config::new("/srv/rootfs"), Default::default())?;
+    /// let mut process = container.config().process.clone();
+    /// process.args = vec!["ps".to_owned()];
+    /// let mut child = container.exec(&process, Default::default())?;
+    /// assert!(child.wait()?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](ErrorKind::InvalidState) where the container doesn't run or is paused,
+    /// [`Exec`](ErrorKind::Exec) where the program can't be executed.
+    pub fn exec(&self, process: &Process, io: Io) -> Result<Child> {
+        match self.status()? {
+            Status::Running | Status::Created => {}
+            status => {
+                let text = format!("cannot exec in a {status} container");
+                return Err(Error::new(ErrorKind::InvalidState, text));
+            }
+        }
+        let init = self.init.as_ref().ok_or_else(launch::not_running)?;
+        let target = launch::Target {
+            pid: init.pid,
+            pidfd: init.pidfd.as_fd(),
+            cgroup: self.cgroup.as_ref(),
+            moved_root: self.config.no_pivot_root,
+        };
+        launch::enter(&target, process, io)
+    }
+
+    /// Sends a signal to the first process.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](ErrorKind::InvalidState) where it doesn't run any more.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let init = self.init.as_ref().ok_or_else(launch::not_running)?;
+        match sys::pidfd_send_signal(init.pidfd.as_fd(), signal) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(launch::not_running()),
+            Err(error) if error.kind() == IoKind::InvalidInput => {
+                Err(Error::new(ErrorKind::InvalidConfig, format_args!("signal {signal}: there is no such signal")))
+            }
+            sent => sent.map_err(|error| Error::io(format_args!("send signal {signal}"), &error)),
+        }
+    }
+
+    /// Freezes all processes; the container must have a cgroup.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](ErrorKind::InvalidState) where the container doesn't run or has no cgroup.
+    pub fn pause(&self) -> Result<()> {
+        Ok(self.live_cgroup("pause")?.freeze()?)
+    }
+
+    /// Lets frozen processes go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Container::pause`].
+    pub fn resume(&self) -> Result<()> {
+        Ok(self.live_cgroup("resume")?.thaw()?)
+    }
+
+    fn live_cgroup(&self, what: &str) -> Result<&Cgroup> {
+        if !self.is_alive()? {
+            return Err(launch::not_running());
+        }
+        let none = || Error::new(ErrorKind::InvalidState, format_args!("{what}: the container has no cgroup"));
+        self.cgroup.as_ref().ok_or_else(none)
+    }
+
+    /// Returns what the container uses.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](ErrorKind::InvalidState) where it has no cgroup.
+    pub fn stats(&self) -> Result<cgroups::Stats> {
+        let none = || Error::new(ErrorKind::InvalidState, "stats: the container has no cgroup");
+        Ok(self.cgroup.as_ref().ok_or_else(none)?.stats()?)
+    }
+
+    /// Returns the numbers of all processes, in the caller's PID namespace. Without a cgroup only the
+    /// first one is known.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        match &self.cgroup {
+            Some(cgroup) => Ok(cgroup.all_pids()?),
+            None if self.is_alive()? => Ok(self.pid().into_iter().collect()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Kills whatever still runs, removes the cgroup and the home on disk.
+    ///
+    /// # Errors
+    ///
+    /// What could not be removed; the rest is gone then, and the call can be made again.
+    pub fn delete(mut self) -> Result<()> {
+        self.clear()?;
+        match self.home.take() {
+            Some(home) => home.remove(),
+            None => Ok(()),
+        }
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        if let Some(init) = &self.init
+            && self.ended.is_none()
+        {
+            // In a PID namespace all others go with it; elsewhere they are in the cgroup.
+            match sys::pidfd_send_signal(init.pidfd.as_fd(), libc::SIGKILL) {
+                Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+                    return Err(Error::io("kill the container", &error));
+                }
+                _ => {}
+            }
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill()?;
+        }
+        if let Some(init) = &self.init
+            && self.ended.is_none()
+        {
+            let timeout = PollTimeout::try_from(DEADLINE).unwrap_or(PollTimeout::MAX);
+            if !launch::ended(init.pidfd.as_fd(), timeout)? {
+                let text = format!("process {} was killed and lives on after {DEADLINE:?}", init.pid);
+                return Err(Error::new(ErrorKind::System, text));
+            }
+            self.ended = Some(launch::reap(init.pidfd.as_fd())?);
+        }
+        if let Some(cgroup) = self.cgroup.take() {
+            let removed = cgroup.remove();
+            if removed.is_err() {
+                self.cgroup = Some(cgroup);
+            }
+            removed?;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the first process in the caller's PID namespace, while one is known.
+    pub fn pid(&self) -> Option<u32> {
+        self.init.as_ref().map(|init| init.pid)
+    }
+
+    /// Returns the master of the container's terminal, where it has one and was made by this value.
+    pub fn console(&self) -> Option<BorrowedFd<'_>> {
+        self.console.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Returns what the container was made from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns its name, where a factory made it.
+    pub fn id(&self) -> Option<&str> {
+        self.home.as_ref().map(Home::id)
+    }
+
+    /// Returns its control group.
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
+    }
+
+    /// Returns its home on disk.
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.home.is_none() {
+            let _ = self.clear();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A new container: one straight line from the configuration to a process that waits for its start.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use cgroups::Active;
+
+use super::sync::{Event, unexpected};
+use super::{Guarded, Streams, Sync, cgroup, idmap, image, network, reap, resolve, write_proc};
+use crate::config::{Config, NamespaceKind, check};
+use crate::error::{Error, Result};
+use crate::plan::{Circumstances, Handed, Plan};
+use crate::process::Io;
+use crate::sys;
+
+/// A container that is ready to run. It goes when it is dropped.
+pub(crate) struct Created {
+    // In this order: the processes must be gone before their cgroup can be removed.
+    pub(crate) init: Guarded,
+    pub(crate) cgroup: Option<Active>,
+    pub(crate) sync: Sync,
+    pub(crate) console: Option<OwnedFd>,
+    pub(crate) plan: Plan,
+}
+
+/// Makes a container up to its program. `made` learns of the cgroup before it exists and of the first
+/// process as soon as it does, so that they can be found whatever happens then.
+pub(crate) fn create(
+    config: &Config, io: Io, listener: Option<BorrowedFd<'_>>, made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
+) -> Result<Created> {
+    check::check(config)?;
+    let identity = resolve(&config.process, &config.rootfs)?;
+    let joins = joins(config)?;
+    let streams = Streams::new(io)?;
+
+    let named = cgroup::named(config)?;
+    made(&Made { cgroup: named.as_ref(), init: None })?;
+    let cgroup = cgroup::create(config)?;
+    let born_in = cgroup.as_ref().map(|cgroup| cgroup.v2_dir()).transpose()?.flatten();
+    let circumstances = Circumstances {
+        joins: joins.iter().map(|join| join.kind).collect(),
+        cgroup_at_birth: born_in.is_some(),
+        hierarchies: cgroup::hierarchies(config, cgroup.as_deref())?,
+        listener: listener.is_some(),
+        inherited: streams.inherited().len(),
+        set_groups: idmap::may_set_groups(config),
+        identity,
+    };
+    let plan = Plan::create(config, &circumstances)?;
+    let handed = plan.handed.iter().filter_map(|handed| match *handed {
+        Handed::Namespace(index) => joins.get(index).map(|join| join.fd.as_fd()),
+        Handed::Cgroup => born_in.as_ref().map(AsFd::as_fd),
+        Handed::Listener => listener,
+        Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
+        Handed::Container | Handed::Root => None,
+    });
+    let handed: Vec<_> = handed.collect();
+
+    let (first, sync) = image::start(&plan, &handed, &streams)?;
+    let (init, in_cgroup) = started(first, &sync, &plan)?;
+    made(&Made { cgroup: cgroup.as_deref(), init: Some(&init) })?;
+    idmap::write(config, init.pid)?;
+    if let Some(cgroup) = cgroup.as_ref().filter(|_| !in_cgroup) {
+        cgroup.add(init.pid)?;
+    }
+    if let Some(score) = config.process.oom_score_adj {
+        oom_score_adj(init.pid, score)?;
+    }
+    network::connect(config, init.pid)?;
+    sync.go()?;
+    let console = ready(&sync, &init, &plan)?;
+    if let Some(cgroup) = &cgroup {
+        cgroup::confine(config, cgroup)?;
+    }
+    Ok(Created { init, cgroup, sync, console, plan })
+}
+
+/// What exists of a container so far.
+pub(crate) struct Made<'a> {
+    pub(crate) cgroup: Option<&'a cgroups::Cgroup>,
+    pub(crate) init: Option<&'a Guarded>,
+}
+
+/// Waits until the first process has made the second, and is gone.
+pub(super) fn started(first: Guarded, sync: &Sync, plan: &Plan) -> Result<(Guarded, bool)> {
+    match sync.receive(first.pidfd())? {
+        Event::Started { pid, pidfd, in_cgroup } => {
+            let init = Guarded::new(pid, pidfd);
+            reap(first.let_go().as_fd())?;
+            Ok((init, in_cgroup))
+        }
+        Event::Failure(failure) => Err(failure.explain(plan)),
+        event => Err(unexpected(&event)),
+    }
+}
+
+/// Waits until everything but the exec is done, and returns the terminal's master.
+fn ready(sync: &Sync, init: &Guarded, plan: &Plan) -> Result<Option<OwnedFd>> {
+    let mut console = None;
+    loop {
+        match sync.receive(init.pidfd())? {
+            Event::Console(master) => console = Some(master),
+            Event::Ready => return Ok(console),
+            Event::Failure(failure) => return Err(failure.explain(plan)),
+            event => return Err(unexpected(&event)),
+        }
+    }
+}
+
+pub(super) fn oom_score_adj(pid: u32, score: i32) -> Result<()> {
+    let path = format!("/proc/{pid}/oom_score_adj");
+    let written = write_proc(Path::new(&path), &score.to_string());
+    written.map_err(|error| Error::io(format_args!("write {score} to {path:?}"), &error))
+}
+
+/// A namespace to join.
+struct Join {
+    kind: NamespaceKind,
+    fd: File,
+}
+
+/// Opens the namespaces to join, in the order that the kernel asks for: those of our own user
+/// namespace while we have its rights, then the user namespace, then those that belong to it.
+fn joins(config: &Config) -> Result<Vec<Join>> {
+    let mut joins = Vec::new();
+    for namespace in &config.namespaces {
+        let Some(path) = &namespace.path else { continue };
+        let what = format!("open {:?} namespace {path:?}", namespace.kind);
+        let fd = File::open(path).map_err(|error| Error::io(what, &error).at(path))?;
+        joins.push(Join { kind: namespace.kind, fd });
+    }
+    let own = std::fs::metadata("/proc/thread-self/ns/user").map(|own| own.ino()).ok();
+    joins.sort_by_key(|join| match join.kind {
+        NamespaceKind::User => 1,
+        _ if owner(&join.fd) == own => 0,
+        _ => 2,
+    });
+    Ok(joins)
+}
+
+/// Returns the inode of the user namespace that a namespace belongs to.
+fn owner(namespace: &File) -> Option<u64> {
+    let owner = File::from(sys::owning_user_namespace(namespace.as_fd())?);
+    owner.metadata().map(|owner| owner.ino()).ok()
+}

@@ -1,0 +1,63 @@
+//! The id maps of a new user namespace.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::write_proc;
+use crate::config::{Config, IdMapping, NamespaceKind};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Writes the maps of a container's first process.
+pub(super) fn write(config: &Config, pid: u32) -> Result<()> {
+    if !config.is_new(NamespaceKind::User) {
+        return Ok(());
+    }
+    if !may_set_groups(config) {
+        let path = format!("/proc/{pid}/setgroups");
+        write_proc(Path::new(&path), "deny").map_err(|error| Error::io(format_args!("write {path:?}"), &error))?;
+    }
+    map(pid, "uid_map", "newuidmap", &config.uid_mappings)?;
+    map(pid, "gid_map", "newgidmap", &config.gid_mappings)
+}
+
+/// Returns whether the namespace may set supplementary groups: not where an ordinary user maps only
+/// the own group, which the kernel allows to nobody else ([`user_namespaces(7)`]).
+///
+/// [`user_namespaces(7)`]: https://man7.org/linux/man-pages/man7/user_namespaces.7.html
+pub(super) fn may_set_groups(config: &Config) -> bool {
+    !config.is_new(NamespaceKind::User) || nix::unistd::geteuid().is_root() || !is_own(&config.gid_mappings)
+}
+
+fn is_own(mappings: &[IdMapping]) -> bool {
+    matches!(mappings, [one] if one.size == 1 && one.host == nix::unistd::getegid().as_raw())
+}
+
+fn map(pid: u32, file: &str, helper: &str, mappings: &[IdMapping]) -> Result<()> {
+    let path = format!("/proc/{pid}/{file}");
+    let line = |mapping: &IdMapping| format!("{} {} {}\n", mapping.container, mapping.host, mapping.size);
+    let lines: String = mappings.iter().map(line).collect();
+    match write_proc(Path::new(&path), &lines) {
+        Ok(()) => Ok(()),
+        // More than the own id: the host's administrator says what a user may have, /etc/subuid.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            by_helper(pid, helper, mappings, &Error::io(format_args!("write {path:?}"), &error))
+        }
+        Err(error) => Err(Error::io(format_args!("write {lines:?} to {path:?}"), &error)),
+    }
+}
+
+fn by_helper(pid: u32, helper: &str, mappings: &[IdMapping], refused: &Error) -> Result<()> {
+    let numbers = mappings.iter().flat_map(|one| [one.container, one.host, one.size]);
+    let output = Command::new(helper)
+        .arg(pid.to_string())
+        .args(numbers.map(|number| number.to_string()))
+        .stdin(Stdio::null())
+        .output();
+    let said = match output {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Error::new(ErrorKind::PermissionDenied, format_args!("{refused}; {helper}: {said}")))
+}

@@ -1,0 +1,158 @@
+//! What happens beside the container, on the host: ordinary Rust.
+
+pub(crate) mod cgroup;
+mod create;
+mod enter;
+mod idmap;
+mod image;
+mod network;
+mod sync;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+pub(crate) use create::{Created, create};
+pub(crate) use enter::{Target, enter, not_running};
+pub(crate) use sync::Sync;
+
+use crate::config::{Process, User};
+use crate::error::{Error, Result};
+use crate::plan::Resolved;
+use crate::process::{ExitStatus, Io, Stdio};
+use crate::sys;
+
+/// Waits until the process of a handle has ended and returns how.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<ExitStatus> {
+    loop {
+        match sys::wait(pidfd) {
+            Ok(status) => return Ok(status),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Not our child, or somebody else waited for it: the handle still tells when it ends.
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                ended(pidfd, PollTimeout::NONE)?;
+                return Ok(sys::pidfd_exit_status(pidfd).map_or(ExitStatus::Unknown, ExitStatus::from_wait));
+            }
+            Err(error) => return Err(Error::io("wait for process", &error)),
+        }
+    }
+}
+
+/// Waits until the process of a handle has ended; false when the time is over first.
+pub(crate) fn ended(pidfd: BorrowedFd<'_>, timeout: PollTimeout) -> Result<bool> {
+    loop {
+        match poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], timeout) {
+            Ok(count) => return Ok(count > 0),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::errno("wait for process", errno)),
+        }
+    }
+}
+
+/// A process of ours that is killed and waited for, unless it is let go.
+pub(crate) struct Guarded {
+    pub(crate) pid: u32,
+    pidfd: Option<OwnedFd>,
+}
+
+impl Guarded {
+    pub(crate) fn new(pid: u32, pidfd: OwnedFd) -> Self {
+        Guarded { pid, pidfd: Some(pidfd) }
+    }
+
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_ref().expect("it is there until it is let go").as_fd()
+    }
+
+    /// Lets the process live.
+    pub(crate) fn let_go(mut self) -> OwnedFd {
+        self.pidfd.take().expect("it is there until it is let go")
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if let Some(pidfd) = self.pidfd.take() {
+            let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+            let _ = reap(pidfd.as_fd());
+        }
+    }
+}
+
+/// Finds out who a process runs as; names are looked up beneath the container's root.
+pub(crate) fn resolve(process: &Process, root: &Path) -> Result<Resolved> {
+    let open = || File::open(root).map_err(|error| Error::io(format_args!("open {root:?}"), &error).at(root));
+    match &process.user {
+        User::Ids { uid, gid, groups, umask } => {
+            // Only HOME comes from the image's file; one that can't be read is no reason to fail.
+            let named = user::Identity::resolve_beneath(open()?, &uid.to_string(), &user::Defaults::default());
+            let home = named.ok().map(|identity| identity.home);
+            Ok(Resolved {
+                uid: *uid,
+                gid: *gid,
+                groups: groups.clone(),
+                umask: umask.unwrap_or(0o022),
+                home: home.unwrap_or_else(|| "/".into()),
+            })
+        }
+        User::Spec(spec) => {
+            let identity = user::Identity::resolve_beneath(open()?, spec, &user::Defaults::default())?;
+            let user::Identity { uid, gid, groups, home, .. } = identity;
+            Ok(Resolved { uid, gid, groups, umask: 0o022, home })
+        }
+    }
+}
+
+/// The standard streams of a new process, as descriptors of ours.
+pub(crate) struct Streams {
+    null: Option<OwnedFd>,
+    io: Io,
+}
+
+impl Streams {
+    pub(crate) fn new(io: Io) -> Result<Streams> {
+        let open = |number| nix::fcntl::fcntl(sys::numbered(number), nix::fcntl::FcntlArg::F_GETFD).is_ok();
+        let streams = [&io.stdin, &io.stdout, &io.stderr];
+        let closed = streams.iter().zip(0..).any(|(stream, number)| match stream {
+            Stdio::Inherit => !open(number),
+            Stdio::Null => true,
+            Stdio::Fd(_) => false,
+        });
+        let null = if closed { Some(open_null()?) } else { None };
+        Ok(Streams { null, io })
+    }
+
+    /// Returns pairs of descriptors and the numbers that they get.
+    pub(crate) fn pairs(&self) -> Vec<(RawFd, RawFd)> {
+        use std::os::fd::AsRawFd;
+        let open = |number| nix::fcntl::fcntl(sys::numbered(number), nix::fcntl::FcntlArg::F_GETFD).is_ok();
+        let null = || self.null.as_ref().map(AsRawFd::as_raw_fd);
+        let streams = [&self.io.stdin, &self.io.stdout, &self.io.stderr];
+        let source = |stream: &Stdio, number| match stream {
+            Stdio::Inherit if open(number) => Some(number),
+            Stdio::Inherit | Stdio::Null => null(),
+            Stdio::Fd(fd) => Some(fd.as_raw_fd()),
+        };
+        streams.into_iter().zip(0..).filter_map(|(stream, number)| Some((source(stream, number)?, number))).collect()
+    }
+
+    /// Returns what the program inherits beyond its standard streams.
+    pub(crate) fn inherited(&self) -> &[OwnedFd] {
+        &self.io.inherited
+    }
+}
+
+fn open_null() -> Result<OwnedFd> {
+    let file = File::options().read(true).write(true).open("/dev/null");
+    file.map(OwnedFd::from).map_err(|error| Error::io("open \"/dev/null\"", &error))
+}
+
+/// Writes a small file of procfs in one call, as procfs asks for.
+pub(crate) fn write_proc(path: &Path, value: &str) -> io::Result<()> {
+    use std::io::Write;
+    File::options().write(true).open(path)?.write_all(value.as_bytes())
+}

@@ -1,0 +1,79 @@
+//! Namespaces: joined, made, and filled with what they hold.
+
+use super::builder::{Builder, text};
+use super::{Circumstances, Handed, find};
+use crate::config::{Config, NamespaceKind, Network};
+use crate::error::Result;
+use crate::program::{Op, Slot};
+
+/// Joins the namespaces that exist and clones into those that don't.
+pub(super) fn make(
+    builder: &mut Builder, config: &Config, circumstances: &Circumstances, handed: &[(Handed, Slot)],
+) -> Result<()> {
+    for (index, kind) in circumstances.joins.iter().enumerate() {
+        let path = config.namespaces.iter().find(|namespace| namespace.kind == *kind);
+        let path = path.and_then(|namespace| namespace.path.clone()).unwrap_or_default();
+        let fd = find(handed, Handed::Namespace(index)).unwrap_or(Slot::NONE);
+        builder.step(format!("join {kind:?} namespace {path:?}"));
+        builder.op(Op::Setns { fd, kinds: kind.flag() });
+    }
+    let new: Vec<_> = config.namespaces.iter().filter(|namespace| namespace.path.is_none()).collect();
+    let flags = new
+        .iter()
+        .filter(|namespace| !(namespace.kind == NamespaceKind::Cgroup && late_cgroup(config, circumstances)))
+        .fold(0, |flags, namespace| flags | u64::from(namespace.kind.flag()));
+    let names: Vec<_> = new.iter().map(|namespace| namespace.kind.file()).collect();
+    builder.step(format!("make namespaces {}", names.join(", ")));
+    let cgroup = find(handed, Handed::Cgroup).unwrap_or(Slot::NONE);
+    builder.op(Op::Clone { flags, cgroup });
+    Ok(())
+}
+
+/// A cgroup namespace shows the cgroup that its maker is in: where the process is moved after its
+/// birth, the namespace must come after that.
+fn late_cgroup(config: &Config, circumstances: &Circumstances) -> bool {
+    config.cgroup.is_some() && !circumstances.cgroup_at_birth
+}
+
+/// Makes the process at home in its namespaces, now that maps and cgroup are there.
+pub(super) fn settle(builder: &mut Builder, config: &Config, circumstances: &Circumstances) {
+    if config.is_new(NamespaceKind::Cgroup) && late_cgroup(config, circumstances) {
+        builder.step("make namespace cgroup").op(Op::Unshare { kinds: NamespaceKind::Cgroup.flag() });
+    }
+    if config.has(NamespaceKind::User) {
+        builder.step("become root of the user namespace");
+        builder.op(Op::BecomeRoot { drop_groups: circumstances.set_groups });
+    }
+    if config.is_new(NamespaceKind::Network) && config.networks.contains(&Network::Loopback) {
+        builder.step("bring interface \"lo\" up").op(Op::LoopbackUp {});
+    }
+}
+
+/// Opens the host's procfs, which is not the image's to prepare, for [`parameters`].
+pub(super) fn open_proc(builder: &mut Builder, config: &Config) -> Result<Slot> {
+    if config.sysctl.is_empty() {
+        return Ok(Slot::NONE);
+    }
+    let slot = builder.slot()?;
+    let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
+    builder.step("open /proc").op(Op::OpenHost { slot, path: c"/proc", flags });
+    Ok(slot)
+}
+
+/// Sets names and kernel parameters.
+pub(super) fn parameters(builder: &mut Builder, config: &Config, proc: Slot) -> Result<()> {
+    if let Some(name) = &config.hostname {
+        builder.step(format!("set host name {name:?}")).op(Op::Hostname { name: name.as_bytes() });
+    }
+    if let Some(name) = &config.domainname {
+        builder.step(format!("set domain name {name:?}")).op(Op::Domainname { name: name.as_bytes() });
+    }
+    for (key, value) in &config.sysctl {
+        // With a slash in it, dots are part of the names: net/ipv4/conf/eth0.7/forwarding.
+        let path = if key.contains('/') { key.clone() } else { key.replace('.', "/") };
+        let path = text(format!("sys/{path}"))?;
+        builder.step(format!("set sysctl {key:?} to {value:?}"));
+        builder.op(Op::WriteProc { proc, path: &path, value: value.as_bytes() });
+    }
+    Ok(())
+}

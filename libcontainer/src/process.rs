@@ -1,0 +1,135 @@
+//! Processes: what they read and write, and how they end.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+
+use nix::poll::PollTimeout;
+
+use crate::error::{Error, Result};
+use crate::{launch, sys};
+
+/// Where a standard stream of a process leads.
+#[derive(Debug, Default)]
+pub enum Stdio {
+    /// To where the caller's leads.
+    #[default]
+    Inherit,
+    /// To `/dev/null`.
+    Null,
+    /// To this descriptor.
+    Fd(OwnedFd),
+}
+
+impl<T: Into<OwnedFd>> From<T> for Stdio {
+    fn from(fd: T) -> Self {
+        Stdio::Fd(fd.into())
+    }
+}
+
+/// What a process reads and writes. With a terminal the standard streams are the terminal's.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Io {
+    /// Descriptor 0.
+    pub stdin: Stdio,
+    /// Descriptor 1.
+    pub stdout: Stdio,
+    /// Descriptor 2.
+    pub stderr: Stdio,
+    /// Descriptors 3, 4 and so on.
+    pub inherited: Vec<OwnedFd>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Exited(i32),
+    /// A signal ended it.
+    Signaled(i32),
+    /// It ended, and somebody else took the answer: SIGCHLD is ignored in this program, or it waits
+    /// for all of its children. Linux 6.15 and later keep the answer, and this doesn't happen there.
+    Unknown,
+}
+
+impl ExitStatus {
+    pub(crate) fn from_wait(status: i32) -> Self {
+        let status = std::process::ExitStatus::from_raw(status);
+        match (status.code(), status.signal()) {
+            (Some(code), _) => ExitStatus::Exited(code),
+            (None, Some(signal)) => ExitStatus::Signaled(signal),
+            (None, None) => ExitStatus::Unknown,
+        }
+    }
+
+    /// Returns the code as a shell shows it: 128 and the signal's number where one ended it, 255
+    /// where it is unknown.
+    pub fn code(self) -> i32 {
+        match self {
+            ExitStatus::Exited(code) => code,
+            ExitStatus::Signaled(signal) => 128 + signal,
+            ExitStatus::Unknown => 255,
+        }
+    }
+
+    /// Returns whether it exited with 0.
+    pub fn success(self) -> bool {
+        self == ExitStatus::Exited(0)
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExitStatus::Exited(code) => write!(f, "exit code {code}"),
+            ExitStatus::Signaled(signal) => write!(f, "signal {signal}"),
+            ExitStatus::Unknown => f.write_str("unknown exit status"),
+        }
+    }
+}
+
+/// A process that was started in a container by [`Container::exec`](crate::Container::exec).
+///
+/// Dropping it leaves the process running.
+#[derive(Debug)]
+pub struct Child {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) console: Option<OwnedFd>,
+}
+
+impl Child {
+    /// Returns its number in the caller's PID namespace.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Returns the master of its terminal, where it has one.
+    pub fn console(&self) -> Option<BorrowedFd<'_>> {
+        self.console.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        launch::reap(self.pidfd.as_fd())
+    }
+
+    /// Returns how it ended, or `None` while it runs.
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        if launch::ended(self.pidfd.as_fd(), PollTimeout::ZERO)? { self.wait().map(Some) } else { Ok(None) }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let what = format_args!("send signal {signal} to process {}", self.pid);
+        sys::pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|error| Error::io(what, &error))
+    }
+}
+
+/// The handle of the process, readable when it has ended.
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}

@@ -1,0 +1,426 @@
+//! The mount table of a process: `/proc/PID/mountinfo`.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::quote;
+use crate::{Error, Result, sys};
+
+/// One mount, as [`proc_pid_mountinfo(5)`] tells it.
+///
+/// Paths and words are bytes, with the kernel's octal escapes undone: a mount point may hold blanks,
+/// newlines and letters of any encoding.
+///
+/// [`proc_pid_mountinfo(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct MountInfo {
+    /// The mount's id, which the kernel may give to another mount once this one is gone.
+    pub id: u64,
+    /// The id of the mount that this one lies on; its own id at the top of the tree.
+    pub parent: u64,
+    /// The major number of the filesystem's device.
+    pub major: u32,
+    /// The minor number of the filesystem's device.
+    pub minor: u32,
+    /// The directory or file of the filesystem that is mounted; `/` unless it is a bind or a subvolume.
+    /// Not always a path: `mnt:[4026532448]` is the root of a bound namespace.
+    pub root: PathBuf,
+    /// Where it is mounted, seen from the process's root.
+    pub mount_point: PathBuf,
+    /// The options of the mount itself: `ro,nosuid,relatime`.
+    pub options: OsString,
+    /// The optional fields, which say how mounts propagate: `shared:1`, `master:2`, `unbindable`.
+    pub optional: Vec<OsString>,
+    /// The filesystem's type: `ext4`, `fuse.sshfs`.
+    pub fs_type: OsString,
+    /// What was mounted, in the filesystem's own words; may be empty.
+    pub source: OsString,
+    /// The options of the filesystem, shared by all its mounts. [`super_words`](Self::super_words)
+    /// takes them apart.
+    pub super_options: OsString,
+    /// The kernel's text of `super_options`, kept where unescaping made a comma that separates nothing.
+    escaped: Option<Vec<u8>>,
+}
+
+impl MountInfo {
+    /// Says whether the mount itself has this option (`ro`, `nosuid`, `relatime`).
+    pub fn has_option(&self, word: &str) -> bool {
+        self.options.as_bytes().split(|&b| b == b',').any(|option| option == word.as_bytes())
+    }
+
+    /// Returns the filesystem's options one by one, in the kernel's order.
+    ///
+    /// A key may come twice: each of an overlay's layers is a `lowerdir+`. An escaped comma belongs to its
+    /// word.
+    ///
+    /// ```
+    /// let line = br"36 35 0:40 / /m rw - overlay overlay rw,lowerdir+=/a,lowerdir+=/b\054c";
+    /// let mount = mount::parse(line).next().unwrap()?;
+    /// assert_eq!(mount.super_words().collect::<Vec<_>>(), ["rw", "lowerdir+=/a", "lowerdir+=/b,c"]);
+    /// # Ok::<(), mount::Error>(())
+    /// ```
+    pub fn super_words(&self) -> impl Iterator<Item = OsString> {
+        let text = self.escaped.as_deref().unwrap_or(self.super_options.as_bytes());
+        let escaped = self.escaped.is_some();
+        text.split(|&b| b == b',')
+            .map(move |word| OsString::from_vec(if escaped { unescape(word) } else { word.to_vec() }))
+    }
+}
+
+/// Returns the mounts that the calling thread sees, in the kernel's order.
+///
+/// Mounts outside the thread's root directory are not among them.
+///
+/// # Errors
+///
+/// Fails if `/proc` isn't mounted, or if a line can't be read; [`parse`] goes on after such a line.
+#[doc(alias = "GetMounts")]
+pub fn mounts() -> Result<Vec<MountInfo>> {
+    read(Path::new("/proc/thread-self/mountinfo"))
+}
+
+/// Returns the mounts that another process sees.
+///
+/// # Errors
+///
+/// [`NotFound`](crate::ErrorKind::NotFound) without such a process,
+/// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if it may not be looked at.
+#[doc(alias = "PidMountInfo")]
+pub fn mounts_of(pid: u32) -> Result<Vec<MountInfo>> {
+    read(Path::new(&format!("/proc/{pid}/mountinfo")))
+}
+
+fn read(file: &Path) -> Result<Vec<MountInfo>> {
+    let table =
+        fs::read(file).map_err(|error| Error::io(format_args!("read {}", quote(file)), file, &error))?;
+    parse(&table).collect()
+}
+
+/// Says whether something is mounted at a path.
+///
+/// Symbolic links are followed, automounts are not triggered. The answer is one `statx(2)` where the kernel tells
+/// (Linux 5.8), else it is looked up in the table.
+///
+/// ```
+/// assert!(mount::mounted("/proc")?);
+/// assert!(!mount::mounted("/proc/self/status")?);
+/// # Ok::<(), mount::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`NotFound`](crate::ErrorKind::NotFound) if the path isn't there.
+#[doc(alias = "Mounted")]
+pub fn mounted(path: impl AsRef<Path>) -> Result<bool> {
+    mounted_at(path.as_ref(), true)
+}
+
+pub(crate) fn mounted_at(path: &Path, follow: bool) -> Result<bool> {
+    let what = || format!("look for a mount at {}", quote(path));
+    let status = sys::statx(path, follow).map_err(|error| Error::os(what(), path, error))?;
+    if let Some(answer) = status.is_root {
+        return Ok(answer);
+    }
+    let failed = |error: io::Error| Error::io(what(), path, &error);
+    if !follow && fs::symlink_metadata(path).map_err(failed)?.is_symlink() {
+        return Ok(false);
+    }
+    let canonical = fs::canonicalize(path).map_err(failed)?;
+    Ok(mount_of(path)?.is_some_and(|mount| mount.mount_point == canonical))
+}
+
+/// Returns the mount that a path lies on, or `None` if it is in no table that this thread sees: detached, or outside
+/// its root directory.
+///
+/// ```
+/// let proc = mount::mount_of("/proc/self/status")?.unwrap();
+/// assert_eq!(proc.fs_type, "proc");
+/// # Ok::<(), mount::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`NotFound`](crate::ErrorKind::NotFound) if the path isn't there.
+pub fn mount_of(path: impl AsRef<Path>) -> Result<Option<MountInfo>> {
+    let id = mount_id(path.as_ref())?;
+    Ok(mounts()?.into_iter().find(|mount| mount.id == id))
+}
+
+/// Returns the id of the mount that a path lies on. Needs no `/proc` where statx tells.
+pub(crate) fn mount_id(path: &Path) -> Result<u64> {
+    let what = || format!("find the mount of {}", quote(path));
+    let status = sys::statx(path, true).map_err(|error| Error::os(what(), path, error))?;
+    if let Some(id) = status.mount_id {
+        return Ok(id);
+    }
+    let failed = |error: io::Error| Error::io(what(), path, &error);
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).map_err(failed)?;
+    let info = format!("/proc/thread-self/fdinfo/{}", file.as_raw_fd());
+    let info = fs::read_to_string(info).map_err(failed)?;
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    id.ok_or_else(|| failed(io::Error::from(io::ErrorKind::InvalidData)))
+}
+
+/// Reads the lines of a mount table that is already in memory.
+///
+/// A line that can't be read is one `Err`, which names its number; the lines after it follow. Lines may be of any
+/// length, and blank ones are skipped.
+///
+/// ```
+/// let table = b"36 35 98:0 / /a\\040b rw,noatime shared:1 - ext3 /dev/root rw,errors=continue\n";
+/// let mount = mount::parse(table).next().unwrap()?;
+/// assert_eq!(mount.mount_point.to_str(), Some("/a b"));
+/// # Ok::<(), mount::Error>(())
+/// ```
+#[doc(alias = "GetMountsFromReader")]
+pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Result<MountInfo>> {
+    bytes
+        .split(|&byte| byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .enumerate()
+        .filter(|(_, line)| !line.trim_ascii().is_empty())
+        .map(|(index, line)| parse_line(line).map_err(|why| Error::line(index + 1, line, why)))
+}
+
+fn parse_line(line: &[u8]) -> std::result::Result<MountInfo, &'static str> {
+    let mut rest = line;
+    let id = number(field(&mut rest)?).ok_or("the mount id is not a number")?;
+    let parent = number(field(&mut rest)?).ok_or("the parent's id is not a number")?;
+    let (major, minor) = device(field(&mut rest)?).ok_or("the device is not MAJOR:MINOR")?;
+    let root = PathBuf::from(text(field(&mut rest)?));
+    let mount_point = PathBuf::from(text(field(&mut rest)?));
+    let options = text(field(&mut rest)?);
+    let mut optional = Vec::new();
+    loop {
+        match field(&mut rest)? {
+            b"-" => break,
+            word => optional.push(text(word)),
+        }
+    }
+    let fs_type = text(field(&mut rest)?);
+    let source = text(field(&mut rest)?);
+    // The rest, blanks and all: cifs writes the blanks of a share's name as they are.
+    if rest.is_empty() {
+        return Err("the filesystem's options are missing");
+    }
+    let super_options = text(rest);
+    let escaped = rest.windows(4).any(|escape| escape == br"\054").then(|| rest.to_vec());
+    Ok(MountInfo {
+        id,
+        parent,
+        major,
+        minor,
+        root,
+        mount_point,
+        options,
+        optional,
+        fs_type,
+        source,
+        super_options,
+        escaped,
+    })
+}
+
+/// Takes the bytes before the next blank; a source may be empty, so two blanks in a row are not one.
+fn field<'a>(rest: &mut &'a [u8]) -> std::result::Result<&'a [u8], &'static str> {
+    let end = rest.iter().position(|&byte| byte == b' ').ok_or("fields are missing")?;
+    let field = &rest[..end];
+    *rest = &rest[end + 1..];
+    Ok(field)
+}
+
+/// Reads digits and nothing else: `str::parse` would take a sign.
+fn number<N: std::str::FromStr>(digits: &[u8]) -> Option<N> {
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn device(field: &[u8]) -> Option<(u32, u32)> {
+    let colon = field.iter().position(|&byte| byte == b':')?;
+    Some((number(&field[..colon])?, number(&field[colon + 1..])?))
+}
+
+fn text(field: &[u8]) -> OsString {
+    OsString::from_vec(unescape(field))
+}
+
+/// Undoes `\040`: a backslash and three octal digits stand for one byte. The kernel escapes the backslash itself.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, after @ ..] = rest {
+        match after {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] if *first == b'\\' => {
+                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = after;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+    use crate::ErrorKind;
+
+    fn one(text: &[u8]) -> MountInfo {
+        let mut lines = parse(text);
+        let mount = lines.next().expect("a line").expect("a good line");
+        assert!(lines.next().is_none());
+        mount
+    }
+
+    fn bytes(text: &[u8]) -> &OsStr {
+        OsStr::from_bytes(text)
+    }
+
+    #[test]
+    fn a_plain_line_gives_all_fields() {
+        let mount = one(include_bytes!("../tests/fixtures/plain.mi"));
+        assert_eq!((mount.id, mount.parent, mount.major, mount.minor), (36, 35, 98, 0));
+        assert_eq!(
+            (mount.root.as_path(), mount.mount_point.as_path()),
+            (Path::new("/mnt1"), Path::new("/mnt2"))
+        );
+        assert_eq!(mount.options, "rw,noatime");
+        assert_eq!(mount.optional, ["master:1"]);
+        assert_eq!(
+            (mount.fs_type.as_os_str(), mount.source.as_os_str()),
+            (bytes(b"ext3"), bytes(b"/dev/root"))
+        );
+        assert_eq!(mount.super_options, "rw,errors=continue");
+        assert!(mount.has_option("noatime") && !mount.has_option("atime"));
+    }
+
+    #[test]
+    fn an_empty_source_is_a_source() {
+        // Docker's parser of 2014 wanted three words after the dash, and failed on the whole table.
+        let mount = one(include_bytes!("../tests/fixtures/emptysource.mi"));
+        assert_eq!((mount.fs_type.to_str(), mount.source.to_str()), (Some("tmpfs"), Some("")));
+        assert_eq!(mount.super_options, "rw");
+    }
+
+    #[test]
+    fn a_dash_is_no_separator_inside_a_mount_point_nor_as_a_source() {
+        let mount = one(include_bytes!("../tests/fixtures/sep_in_mountpoint.mi"));
+        assert_eq!(mount.mount_point, Path::new("/a - b"));
+        assert_eq!(mount.optional, ["shared:1"]);
+        let mount = one(b"36 35 98:0 / /m rw - tmpfs - rw");
+        assert_eq!(mount.source, "-");
+    }
+
+    #[test]
+    fn octal_escapes_are_undone_everywhere() {
+        // Docker's parser left every escape as it was.
+        let mount = one(include_bytes!("../tests/fixtures/octal.mi"));
+        assert_eq!(mount.mount_point, Path::new("/mnt a\tb\nc\\d#e"));
+        assert_eq!(mount.source, "/dev/disk x");
+        let mount = one(include_bytes!("../tests/fixtures/btrfs_subvol.mi"));
+        assert_eq!(mount.root, Path::new("/@/sub vol"));
+        assert_eq!(mount.super_options, "rw,subvolid=256,subvol=/@/sub vol");
+    }
+
+    #[test]
+    fn escapes_above_ascii_are_undone_and_what_is_no_escape_stays() {
+        let mount = one(br"36 35 98:0 / /caf\303\251\400\04\9 rw - tmpfs none rw");
+        assert_eq!(mount.mount_point, Path::new(r"/café\400\04\9"));
+    }
+
+    #[test]
+    fn a_mount_point_of_any_bytes_is_kept() {
+        // Reading lines as UTF-8 loses the whole table to one such mount.
+        let mount = one(include_bytes!("../tests/fixtures/nonutf8.mi"));
+        assert_eq!(mount.mount_point.as_os_str(), bytes(b"/m\xff\xfe"));
+    }
+
+    #[test]
+    fn blanks_in_the_options_of_cifs_are_kept() {
+        // cifs doesn't escape the blanks of `unc=`; other parsers cut there.
+        let mount = one(include_bytes!("../tests/fixtures/cifs_space.mi"));
+        assert_eq!(mount.source, "//srv/My Docs");
+        assert_eq!(mount.super_options, "rw,unc=//srv/My Docs,x=1");
+        assert_eq!(mount.super_words().collect::<Vec<_>>(), ["rw", "unc=//srv/My Docs", "x=1"]);
+    }
+
+    #[test]
+    fn a_key_may_come_twice() {
+        let mount = one(include_bytes!("../tests/fixtures/dup_lowerdir.mi"));
+        let words: Vec<_> = mount.super_words().collect();
+        assert_eq!(words, ["rw", "lowerdir+=/a", "lowerdir+=/b c", "upperdir=/u"]);
+    }
+
+    #[test]
+    fn optional_fields_of_any_name_and_number_are_kept() {
+        let mount = one(include_bytes!("../tests/fixtures/manyoptional.mi"));
+        assert_eq!(mount.optional, ["shared:1", "master:2", "propagate_from:3", "unbindable", "newtag:9"]);
+        assert!(one(include_bytes!("../tests/fixtures/nooptional.mi")).optional.is_empty());
+    }
+
+    #[test]
+    fn the_root_of_a_namespace_is_no_path() {
+        let mount = one(include_bytes!("../tests/fixtures/nsfs_root.mi"));
+        assert_eq!(mount.root, Path::new("mnt:[4026532448]"));
+    }
+
+    #[test]
+    fn ids_may_be_larger_than_an_i32() {
+        let mount = one(b"4294967297 3000000000 4095:1048575 / /m rw - tmpfs none rw");
+        assert_eq!((mount.id, mount.parent, mount.minor), (4_294_967_297, 3_000_000_000, 1_048_575));
+    }
+
+    #[test]
+    fn lines_may_end_like_those_of_windows_and_the_last_may_not_end() {
+        let table = b"1 0 0:1 / /a rw - tmpfs a rw\r\n\r\n2 1 0:1 / /b rw - tmpfs b rw";
+        let options: Vec<_> = parse(table).map(|line| line.unwrap().super_options).collect();
+        assert_eq!(options, ["rw", "rw"]);
+    }
+
+    #[test]
+    fn a_line_may_be_100_kb_long() {
+        // An overlay of 500 layers; Go's line scanner gives up at 64 KiB, and with it the table.
+        let layers = "/var/lib/layer:".repeat(8_000);
+        let line =
+            format!("1 0 0:1 / /a rw - overlay overlay rw,lowerdir={layers}\n2 1 0:1 / /b rw - tmpfs b rw\n");
+        let mounts: Vec<_> = parse(line.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!((mounts.len(), mounts[0].super_options.len()), (2, layers.len() + 12));
+    }
+
+    #[test]
+    fn a_bad_line_is_one_error_with_its_number() {
+        let good = "1 0 0:1 / /a rw - tmpfs a rw";
+        for bad in [
+            include_str!("../tests/fixtures/garbage.mi").trim_end(),
+            "1 0 0:1 / /a rw - tmpfs a",
+            "1 0 0:1 / /a rw - tmpfs a ",
+            "1 0 0:1 / /a rw shared:1 tmpfs a rw",
+            "+1 0 0:1 / /a rw - tmpfs a rw",
+            "1 -1 0:1 / /a rw - tmpfs a rw",
+            "1  0:1 / /a rw - tmpfs a rw",
+            "1 0 01 / /a rw - tmpfs a rw",
+            "99999999999999999999 0 0:1 / /a rw - tmpfs a rw",
+        ] {
+            let table = format!("{good}\n{bad}\n{good}\n");
+            let lines: Vec<_> = parse(table.as_bytes()).collect();
+            assert_eq!(lines.len(), 3, "{bad}");
+            assert!(lines[0].is_ok() && lines[2].is_ok());
+            let error = lines[1].as_ref().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidData);
+            assert!(error.to_string().starts_with("mountinfo line 2 "), "{error}");
+        }
+    }
+}

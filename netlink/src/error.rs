@@ -1,0 +1,267 @@
+//! What went wrong, in one line.
+
+use std::fmt;
+use std::io;
+
+use nix::errno::Errno;
+
+use crate::wire::refusal::Refusal;
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Tells what failed, on what, and why, with the kernel's own words where it has any.
+///
+/// ```text
+/// set MTU of link "eth0" to 70000: mtu greater than device maximum (68 to 65535 are allowed): Invalid argument (os error 22)
+/// ```
+/// The line is complete: there is no [`source`](std::error::Error::source).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    errno: Option<i32>,
+    line: Box<str>,
+    refusal: Option<Box<Refusal>>,
+}
+
+/// What a caller can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no such link, address, route or process.
+    NotFound,
+    /// There is one already.
+    AlreadyExists,
+    /// It needs `CAP_NET_ADMIN`, or `CAP_SYS_ADMIN` to enter a namespace.
+    PermissionDenied,
+    /// What was asked for can't be, whoever asks.
+    InvalidInput,
+    /// Something else uses it.
+    Busy,
+    /// This kernel, or this kind of link, can't do it.
+    Unsupported,
+    /// No link leads to that gateway, or it is down.
+    Unreachable,
+    /// The kernel's list changed each time it was read: what was read may have gaps.
+    Interrupted,
+    /// The kernel did not answer in time.
+    TimedOut,
+    /// The kernel's answer made no sense.
+    Protocol,
+    /// Anything else; see [`Error::raw_os_error`].
+    Other,
+}
+
+impl Error {
+    /// Returns what a caller can act on.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the errno, where the kernel gave one.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.errno
+    }
+
+    /// Returns the kernel's own words (extended acknowledgement), where it had any.
+    pub fn kernel_text(&self) -> Option<&str> {
+        self.refusal.as_ref()?.text.as_deref()
+    }
+
+    /// Returns the name of the attribute that the kernel refused, where it said so, with those
+    /// around it: `IFLA_LINKINFO/IFLA_INFO_KIND`.
+    pub fn attribute(&self) -> Option<&str> {
+        self.refusal.as_ref()?.attribute.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({:?}, {:?})", self.kind, self.line)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Words for an errno that the kernel gives without any, known to one operation.
+pub(crate) type Hints<'a> = &'a [(Errno, &'a str)];
+
+/// What the refusal of any request can say of these.
+const USUAL: Hints<'static> = &[
+    (Errno::EPERM, "needs CAP_NET_ADMIN in this network namespace"),
+    (Errno::ENODEV, "there is no such link"),
+];
+
+/// Why something failed; it becomes an [`Error`] where it is known what was being done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The kernel refused the request.
+    Refused(Box<Refusal>),
+    /// A system call failed.
+    System(Errno),
+    /// There is no such link.
+    NoLink(String),
+    /// What was asked for can't be, or can't be now.
+    Input(String),
+    Conflict(ErrorKind, String),
+    Interrupted,
+    TimedOut,
+    Protocol(&'static str),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::System(error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw))
+    }
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        Failure::System(errno)
+    }
+}
+
+impl Failure {
+    /// The kernel's errno, if it refused.
+    pub(crate) fn errno(&self) -> Option<Errno> {
+        match self {
+            Failure::Refused(refusal) => Some(Errno::from_raw(refusal.errno)),
+            Failure::System(errno) => Some(*errno),
+            Failure::NoLink(_) => Some(Errno::ENODEV),
+            _ => None,
+        }
+    }
+
+    /// Makes it a whole sentence.
+    pub(crate) fn when(self, doing: impl fmt::Display, hints: Hints<'_>) -> Error {
+        let errno = self.errno();
+        let hint = |errno, usual| {
+            let known = hints.iter().chain(usual).find(|(known, _)| *known == errno);
+            known.map(|(_, words)| (*words).to_owned())
+        };
+        let (kind, why) = match &self {
+            Failure::Refused(refusal) => {
+                let errno = Errno::from_raw(refusal.errno);
+                (kind_of(errno), words_of(refusal, hint(errno, USUAL)))
+            }
+            Failure::System(errno) => (kind_of(*errno), hint(*errno, &[])),
+            Failure::NoLink(link) => (ErrorKind::NotFound, Some(format!("there is no {link}"))),
+            Failure::Input(why) => (ErrorKind::InvalidInput, Some(why.clone())),
+            Failure::Conflict(kind, why) => (*kind, Some(why.clone())),
+            Failure::Interrupted => {
+                let why = "the kernel's list changed each time it was read";
+                (ErrorKind::Interrupted, Some(why.to_owned()))
+            }
+            Failure::TimedOut => (ErrorKind::TimedOut, Some("the kernel did not answer in time".to_owned())),
+            Failure::Protocol(why) => (ErrorKind::Protocol, Some((*why).to_owned())),
+        };
+        let mut line = doing.to_string();
+        for part in [why, errno.map(|errno| io::Error::from(errno).to_string())].into_iter().flatten() {
+            line.push_str(": ");
+            line.push_str(&part);
+        }
+        let refusal = match self {
+            Failure::Refused(refusal) => Some(refusal),
+            _ => None,
+        };
+        Error { kind, errno: errno.map(|errno| errno as i32), line: line.into(), refusal }
+    }
+}
+
+/// The kernel's words, or ours, and in brackets what they are about.
+fn words_of(refusal: &Refusal, hint: Option<String>) -> Option<String> {
+    let words = refusal.text.clone().or(hint);
+    let about: Vec<String> = [
+        refusal.attribute.clone(),
+        refusal.policy.as_ref().map(|policy| format!("{policy} are allowed")),
+        refusal.missing.as_ref().map(|missing| format!("{missing} is missing")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match (words, about.is_empty()) {
+        (words, true) => words,
+        (Some(words), false) => Some(format!("{words} ({})", about.join(", "))),
+        (None, false) => Some(about.join(", ")),
+    }
+}
+
+fn kind_of(errno: Errno) -> ErrorKind {
+    match errno {
+        Errno::ENODEV | Errno::ENOENT | Errno::ESRCH | Errno::EADDRNOTAVAIL => ErrorKind::NotFound,
+        Errno::EEXIST => ErrorKind::AlreadyExists,
+        Errno::EPERM | Errno::EACCES => ErrorKind::PermissionDenied,
+        Errno::EINVAL | Errno::ERANGE | Errno::EBADF => ErrorKind::InvalidInput,
+        Errno::EBUSY => ErrorKind::Busy,
+        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::ENOSYS => {
+            ErrorKind::Unsupported
+        }
+        Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN => ErrorKind::Unreachable,
+        _ => ErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(refusal: Refusal) -> Failure {
+        Failure::Refused(Box::new(refusal))
+    }
+
+    #[test]
+    fn the_kernels_words_stand_in_the_line_with_what_they_are_about() {
+        let error = refused(Refusal {
+            errno: 34,
+            text: Some("Attribute failed policy validation".to_owned()),
+            attribute: Some("IFLA_IFNAME".to_owned()),
+            policy: Some("at most 15 bytes".to_owned()),
+            missing: None,
+        })
+        .when("rename link 4", &[(Errno::ERANGE, "not this hint")]);
+        assert_eq!(
+            error.to_string(),
+            "rename link 4: Attribute failed policy validation (IFLA_IFNAME, at most 15 bytes are allowed): \
+             Numerical result out of range (os error 34)"
+        );
+        assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, Some(34)));
+        assert_eq!(error.kernel_text(), Some("Attribute failed policy validation"));
+        assert_eq!(error.attribute(), Some("IFLA_IFNAME"));
+    }
+
+    #[test]
+    fn a_silent_errno_gets_the_operations_words_then_the_usual_ones() {
+        let line = |errno, hints| {
+            refused(Refusal { errno, ..Refusal::default() }).when("create link \"x\"", hints).to_string()
+        };
+        let taken: Hints<'_> = &[(Errno::EEXIST, "the name is taken")];
+        assert_eq!(line(17, taken), "create link \"x\": the name is taken: File exists (os error 17)");
+        assert_eq!(
+            line(1, taken),
+            "create link \"x\": needs CAP_NET_ADMIN in this network namespace: \
+             Operation not permitted (os error 1)"
+        );
+        assert_eq!(line(105, taken), "create link \"x\": No buffer space available (os error 105)");
+    }
+
+    #[test]
+    fn a_missing_attribute_is_told_without_words_too() {
+        let refusal = Refusal { errno: 22, missing: Some("RTA_DST".to_owned()), ..Refusal::default() };
+        assert_eq!(
+            refused(refusal).when("add route", &[]).to_string(),
+            "add route: RTA_DST is missing: Invalid argument (os error 22)"
+        );
+    }
+
+    #[test]
+    fn errors_can_be_sent_and_shared() {
+        fn check<T: Send + Sync + std::error::Error>() {}
+        check::<Error>();
+    }
+}

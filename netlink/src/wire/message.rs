@@ -1,0 +1,94 @@
+//! The messages of one datagram.
+
+use super::{aligned, u16_at, u32_at};
+use crate::error::Failure;
+
+/// The length of the header (`struct nlmsghdr`) before every message.
+pub(crate) const HEADER: usize = 16;
+
+/// One message, borrowed from the datagram it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message<'a> {
+    pub(crate) kind: u16,
+    pub(crate) flags: u16,
+    pub(crate) sequence: u32,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Walks the messages of a datagram; ends after one that can't be read.
+pub(crate) struct Messages<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Messages<'a> {
+    pub(crate) fn new(datagram: &'a [u8]) -> Self {
+        Messages { rest: datagram }
+    }
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Result<Message<'a>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let Some((message, length)) = split(self.rest) else {
+            self.rest = &[];
+            return Some(Err(Failure::Protocol("a message is longer than the datagram it came in")));
+        };
+        self.rest = self.rest.get(aligned(length)..).unwrap_or_default();
+        Some(Ok(message))
+    }
+}
+
+fn split(bytes: &[u8]) -> Option<(Message<'_>, usize)> {
+    let length = u32_at(bytes, 0)? as usize;
+    let message = Message {
+        kind: u16_at(bytes, 4)?,
+        flags: u16_at(bytes, 6)?,
+        sequence: u32_at(bytes, 8)?,
+        payload: bytes.get(HEADER..length)?,
+    };
+    Some((message, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, payload: &[u8]) -> Vec<u8> {
+        let length = (HEADER + payload.len()) as u32;
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(payload);
+        bytes.resize(aligned(bytes.len()), 0);
+        bytes
+    }
+
+    #[test]
+    fn messages_are_walked_with_their_padding() {
+        let datagram = [message(16, b"12345"), message(3, b"")].concat();
+        let read: Vec<_> =
+            Messages::new(&datagram).map(|m| m.map(|m| (m.kind, m.payload)).unwrap()).collect();
+        assert_eq!(read, [(16, &b"12345"[..]), (3, b"")]);
+    }
+
+    #[test]
+    fn a_message_longer_than_its_datagram_is_an_error_and_the_last() {
+        for length in [0_u32, 15, 25, u32::MAX] {
+            let mut datagram = message(16, b"12345678");
+            datagram[..4].copy_from_slice(&length.to_ne_bytes());
+            let read: Vec<_> = Messages::new(&datagram).collect();
+            assert!(matches!(read[..], [Err(_)]), "{length}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_rest_is_an_error() {
+        let mut datagram = message(16, b"");
+        datagram.extend([1, 2, 3]);
+        assert!(Messages::new(&datagram).nth(1).unwrap().is_err());
+    }
+}

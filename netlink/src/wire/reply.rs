@@ -1,0 +1,187 @@
+//! When the answer to a request is complete, and what it came to.
+
+use super::Request;
+use super::message::{Message, Messages};
+use super::numbers::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN};
+use super::refusal::Refusal;
+use crate::error::Failure;
+
+/// What a request is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// An acknowledgement, perhaps with objects before it (echo).
+    Acknowledgement,
+    /// One object.
+    Object,
+    /// Objects, then the end of the dump.
+    Dump,
+}
+
+/// The reading of one answer, which may take several datagrams.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    request: &'a Request,
+    sequence: u32,
+    answer: Answer,
+    /// The kernel changed what was dumped while it was being dumped: entries may be missing.
+    pub(crate) interrupted: bool,
+}
+
+impl<'a> Reply<'a> {
+    pub(crate) fn new(request: &'a Request, sequence: u32, answer: Answer) -> Self {
+        Reply { request, sequence, answer, interrupted: false }
+    }
+
+    /// Takes in one datagram: each object goes to `each`; true when the answer is complete.
+    ///
+    /// Messages with another sequence number are late answers to a request that was given up, and
+    /// are skipped. The end may share a datagram with objects (it does since Linux 6.9).
+    pub(crate) fn take(
+        &mut self,
+        datagram: &[u8],
+        each: &mut impl FnMut(&Message<'_>),
+    ) -> Result<bool, Failure> {
+        for message in Messages::new(datagram) {
+            let message = message?;
+            if message.sequence != self.sequence {
+                continue;
+            }
+            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            match message.kind {
+                NLMSG_NOOP => {}
+                NLMSG_OVERRUN => return Err(Failure::Protocol("the kernel lost a part of its answer")),
+                NLMSG_ERROR | NLMSG_DONE => return self.end(&message),
+                _ => {
+                    each(&message);
+                    if self.answer == Answer::Object {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn end(&self, message: &Message<'_>) -> Result<bool, Failure> {
+        Refusal::check(message, self.request.sent())
+            .map_err(|refusal| Failure::Refused(Box::new(refusal)))?;
+        match (self.answer, message.kind) {
+            (Answer::Acknowledgement, NLMSG_ERROR) | (Answer::Dump, NLMSG_DONE) => Ok(true),
+            (Answer::Acknowledgement, _) => Err(Failure::Protocol("the answer has no acknowledgement")),
+            (Answer::Object, _) => Err(Failure::Protocol("the answer has no object")),
+            (Answer::Dump, _) => Err(Failure::Protocol("the answer has no list")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::numbers::{NLM_F_ACK_TLVS, RTM_GETLINK, RTM_NEWLINK};
+    use super::*;
+
+    fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = (16 + payload.len() as u32).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn errno(errno: i32) -> Vec<u8> {
+        [&(-errno).to_ne_bytes()[..], &[0; 16]].concat()
+    }
+
+    /// Feeds datagrams to the reply to request 7; gives the outcome, the objects and the flag.
+    fn reply(answer: Answer, datagrams: &[Vec<u8>]) -> (Result<bool, Failure>, usize, bool) {
+        let request = Request::new(RTM_GETLINK, 0, &[0; 16]);
+        let mut reply = Reply::new(&request, 7, answer);
+        let mut objects = 0;
+        let mut outcome = Ok(false);
+        for datagram in datagrams {
+            outcome = reply.take(datagram, &mut |_| objects += 1);
+            if !matches!(outcome, Ok(false)) {
+                break;
+            }
+        }
+        (outcome, objects, reply.interrupted)
+    }
+
+    /// 2014's package made any other sequence number a hard error ("Wrong Seq nr"): one answer
+    /// that came late spoiled the socket for good.
+    #[test]
+    fn late_answers_to_other_requests_are_skipped() {
+        let datagrams = [
+            message(NLMSG_ERROR, 0, 6, &errno(17)),
+            [message(RTM_NEWLINK, 0, 5, b""), message(NLMSG_ERROR, 0, 7, &errno(0))].concat(),
+        ];
+        let (outcome, objects, _) = reply(Answer::Acknowledgement, &datagrams);
+        assert!(matches!(outcome, Ok(true)));
+        assert_eq!(objects, 0);
+    }
+
+    /// Linux 6.9 began to send the end together with the last objects, on which a well-known
+    /// user-space network stack waited for ever.
+    #[test]
+    fn the_end_may_share_a_datagram_with_objects() {
+        let datagram = [
+            message(RTM_NEWLINK, 2, 7, b"1234"),
+            message(RTM_NEWLINK, 2, 7, b"5678"),
+            message(NLMSG_DONE, 2, 7, &[0; 4]),
+        ];
+        let (outcome, objects, interrupted) = reply(Answer::Dump, &[datagram.concat()]);
+        assert!(matches!(outcome, Ok(true)));
+        assert_eq!((objects, interrupted), (2, false));
+    }
+
+    #[test]
+    fn an_errno_in_the_end_of_a_dump_is_an_error() {
+        let datagrams =
+            [message(RTM_NEWLINK, 2, 7, b""), message(NLMSG_DONE, 2 | NLM_F_ACK_TLVS, 7, &errno(2)[..4])];
+        let (outcome, ..) = reply(Answer::Dump, &datagrams);
+        assert!(matches!(outcome, Err(Failure::Refused(refusal)) if refusal.errno == 2));
+    }
+
+    #[test]
+    fn an_interrupted_dump_is_noticed_wherever_the_flag_stands() {
+        let flagged = |first, second, end| {
+            let datagrams = [
+                message(RTM_NEWLINK, first, 7, b""),
+                message(RTM_NEWLINK, second, 7, b""),
+                message(NLMSG_DONE, end, 7, &[0; 4]),
+            ];
+            reply(Answer::Dump, &datagrams).2
+        };
+        assert!(flagged(NLM_F_DUMP_INTR, 0, 0));
+        assert!(flagged(0, NLM_F_DUMP_INTR, 0));
+        assert!(flagged(0, 0, NLM_F_DUMP_INTR));
+        assert!(!flagged(0, 0, 0));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_one_asked_for_is_an_error() {
+        let done = message(NLMSG_DONE, 2, 7, &[0; 4]);
+        let acknowledged = message(NLMSG_ERROR, 0, 7, &errno(0));
+        let lost = message(NLMSG_OVERRUN, 0, 7, &[]);
+        for (answer, datagram) in [
+            (Answer::Acknowledgement, &done),
+            (Answer::Object, &done),
+            (Answer::Object, &acknowledged),
+            (Answer::Dump, &acknowledged),
+            (Answer::Dump, &lost),
+        ] {
+            let (outcome, ..) = reply(answer, std::slice::from_ref(datagram));
+            assert!(matches!(outcome, Err(Failure::Protocol(_))), "{answer:?}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_without_its_acknowledgement_is_not_the_end_of_a_change() {
+        let echo = message(RTM_NEWLINK, 0, 7, b"");
+        let (outcome, objects, _) = reply(Answer::Acknowledgement, &[message(NLMSG_NOOP, 0, 7, b""), echo]);
+        assert!(matches!(outcome, Ok(false)));
+        assert_eq!(objects, 1);
+    }
+}

@@ -1,0 +1,103 @@
+//! What can go wrong, in one line.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+/// The result of everything here that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Says what failed, on what, and why, in one line.
+///
+/// ```
+/// use user::{Defaults, ErrorKind, Identity};
+///
+/// let error = Identity::resolve("matt", &Defaults::default(), b"", b"").unwrap_err();
+/// assert_eq!(error.to_string(), r#"find user "matt": no such entry in the passwd file"#);
+/// assert_eq!(error.kind(), ErrorKind::UnknownUser);
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct Error {
+    kind: ErrorKind,
+    what: String,
+    why: String,
+    path: Option<PathBuf>,
+    errno: Option<i32>,
+}
+
+/// Tells apart the failures that a caller may want to act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The passwd file has no user of that name.
+    UnknownUser,
+    /// The group file has no group of that name.
+    UnknownGroup,
+    /// A user spec makes no sense, or an id in it is out of range.
+    InvalidInput,
+    /// A line is no entry, or a file can't be one of accounts: too large, or not a regular file.
+    InvalidData,
+    /// The file isn't there.
+    NotFound,
+    /// The file may not be read.
+    PermissionDenied,
+    /// Anything else; [`Error::raw_os_error`] may tell more.
+    Other,
+}
+
+impl Error {
+    /// Returns what sort of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the kernel's error number, where the kernel refused.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.errno
+    }
+
+    /// Returns the file that the failure is about; beneath a root, it is relative to that.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    pub(crate) fn new(kind: ErrorKind, what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Error { kind, what: what.to_string(), why: why.to_string(), path: None, errno: None }
+    }
+
+    pub(crate) fn spec(spec: &str, why: impl fmt::Display) -> Self {
+        Error::new(ErrorKind::InvalidInput, format_args!("user spec {spec:?}"), why)
+    }
+
+    pub(crate) fn unknown_user(name: &str) -> Self {
+        let what = format!("find user {name:?}");
+        Error::new(ErrorKind::UnknownUser, what, "no such entry in the passwd file")
+    }
+
+    pub(crate) fn unknown_group(name: &str) -> Self {
+        let what = format!("find group {name:?}");
+        Error::new(ErrorKind::UnknownGroup, what, "no such entry in the group file")
+    }
+
+    /// Of the line only the name is told: the second field of an old file is a password.
+    pub(crate) fn line(file: &str, number: usize, line: &[u8], why: &str) -> Self {
+        let name = line.split(|byte| b":\r\n".contains(byte)).next().unwrap_or_default();
+        let name = String::from_utf8_lossy(&name[..name.len().min(64)]);
+        Error::new(ErrorKind::InvalidData, format_args!("{file} line {number} {name:?}"), why)
+    }
+
+    pub(crate) fn file(path: &Path, why: impl fmt::Display) -> Self {
+        #[expect(clippy::unnecessary_debug_formatting, reason = "the quotes and the escapes are wanted")]
+        let what = format!("read {path:?}");
+        Error { path: Some(path.to_owned()), ..Error::new(ErrorKind::InvalidData, what, why) }
+    }
+
+    pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Other,
+        };
+        Error { kind, errno: error.raw_os_error(), ..Error::file(path, error) }
+    }
+}

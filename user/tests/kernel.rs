@@ -1,0 +1,310 @@
+//! Lookups beneath a root directory that somebody hostile has filled, with openat2 and without it.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::Error;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
+use grounds::{Outcome, Stop, ignored, test};
+use user::{Defaults, ErrorKind, Group, Identity, Passwd};
+
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => { vec![$(test(stringify!($name), $name)),*] };
+}
+
+fn main() -> ExitCode {
+    grounds::run(tests![
+        files_beneath_the_root_are_read,
+        files_beneath_the_root_are_read_without_openat2,
+        links_stay_beneath_the_root,
+        links_stay_beneath_the_root_without_openat2,
+        a_loop_of_links_is_an_error,
+        a_loop_of_links_is_an_error_without_openat2,
+        a_pipe_is_refused_and_not_waited_for,
+        a_pipe_is_refused_and_not_waited_for_without_openat2,
+        a_device_is_refused,
+        a_device_is_refused_without_openat2,
+        a_file_beyond_all_measure_is_refused,
+        missing_files_are_fine_for_ids,
+        files_that_do_not_matter_are_not_read,
+        renames_during_the_lookup_lead_nowhere_else,
+        renames_during_the_lookup_lead_nowhere_else_without_openat2,
+        a_pipe_is_not_opened_by_its_path_either,
+        this_systems_root_is_root,
+    ])
+}
+
+/// A directory with an inside and an outside, which goes at the end of the test.
+struct Ground(PathBuf);
+
+impl Ground {
+    fn new() -> Result<Self, Stop> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("user-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let ground = Ground(std::env::temp_dir().join(name));
+        fs::create_dir_all(ground.path("etc"))?;
+        fs::create_dir_all(ground.0.join("outside/etc"))?;
+        // Whoever finds uid 666 has left the root.
+        fs::write(ground.0.join("outside/etc/passwd"), "matt:x:666:666::/:\n")?;
+        fs::write(ground.0.join("outside/etc/group"), "users:x:666:matt\n")?;
+        Ok(ground)
+    }
+
+    /// A path inside the root.
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.join("root").join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) -> Outcome {
+        fs::create_dir_all(self.path(path).parent().expect("a directory"))?;
+        fs::write(self.path(path), text)?;
+        Ok(())
+    }
+
+    fn link(&self, path: &str, target: impl AsRef<Path>) -> Outcome {
+        let _ = fs::remove_file(self.path(path));
+        symlink(target, self.path(path))?;
+        Ok(())
+    }
+
+    fn resolve(&self, spec: &str) -> user::Result<Identity> {
+        let root = File::open(self.path("")).expect("the root");
+        Identity::resolve_beneath(&root, spec, &Defaults::default())
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn make_pipe(path: &Path) -> Outcome {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the path is a C string.
+    let made = unsafe { libc::mkfifo(path.as_ptr(), 0o644) };
+    if made == 0 { Ok(()) } else { Err(Error::last_os_error().into()) }
+}
+
+/// Makes openat2 fail in this thread from now on, as before Linux 5.6.
+fn refuse_openat2() -> Outcome {
+    let statement = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut filter = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the call's number
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_openat2 as u32),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    // SAFETY: plain numbers.
+    let no_new_privs = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: the program and its four statements outlive the call.
+    let seccomp = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    if no_new_privs != 0 || seccomp != 0 {
+        return Err(ignored(format!("no seccomp: {}", Error::last_os_error())));
+    }
+    Ok(())
+}
+
+fn files_beneath_the_root_are_read() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "matt:x:1000:100::/home/matt:/bin/sh\n")?;
+    ground.write("etc/group", "users:x:100:\nwheel:x:10:matt\n")?;
+    let matt = ground.resolve("matt")?;
+    assert_eq!((matt.uid, matt.gid, &*matt.groups), (1000, 100, &[10][..]));
+    assert_eq!(ground.resolve("matt:users")?.groups, [0_u32; 0]);
+    assert_eq!(ground.resolve("koye").unwrap_err().kind(), ErrorKind::UnknownUser);
+    Ok(())
+}
+
+fn files_beneath_the_root_are_read_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    files_beneath_the_root_are_read()
+}
+
+fn links_stay_beneath_the_root() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("real/passwd", "matt:x:1:1::/:\n")?;
+    ground.write("real/deep/passwd", "matt:x:2:2::/:\n")?;
+    let outside = ground.0.join("outside");
+    for (target, uid) in [
+        (Path::new("/real/passwd"), Some(1)),
+        (Path::new("../real/passwd"), Some(1)),
+        (Path::new("../../../../../real/./deep//../passwd"), Some(1)),
+        (Path::new("/../real/deep/passwd"), Some(2)),
+        (&outside.join("etc/passwd"), None),
+        (Path::new("../../outside/etc/passwd"), None),
+        (Path::new("/proc/self/root/etc/passwd"), None),
+        (Path::new("/etc/shadow"), None),
+    ] {
+        ground.link("etc/passwd", target)?;
+        let found = ground.resolve("matt").map(|matt| matt.uid).map_err(|error| error.kind());
+        assert_eq!(found, uid.ok_or(ErrorKind::UnknownUser), "{}", target.display());
+    }
+    // The directory may be a link just as well.
+    fs::remove_file(ground.path("etc/passwd"))?;
+    fs::remove_dir(ground.path("etc"))?;
+    ground.link("etc", "real")?;
+    assert_eq!(ground.resolve("matt")?.uid, 1);
+    ground.link("etc", "../outside/etc")?;
+    assert_eq!(ground.resolve("matt").unwrap_err().kind(), ErrorKind::UnknownUser);
+    Ok(())
+}
+
+fn links_stay_beneath_the_root_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    links_stay_beneath_the_root()
+}
+
+fn a_loop_of_links_is_an_error() -> Outcome {
+    let ground = Ground::new()?;
+    ground.link("etc/passwd", "group")?;
+    ground.link("etc/group", "passwd")?;
+    let error = ground.resolve("0").unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
+    let expected = r#"read "etc/passwd": Too many levels of symbolic links (os error 40)"#;
+    assert_eq!((error.to_string().as_str(), error.path()), (expected, Some(Path::new("etc/passwd"))));
+    Ok(())
+}
+
+fn a_loop_of_links_is_an_error_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    a_loop_of_links_is_an_error()
+}
+
+fn a_pipe_is_refused_and_not_waited_for() -> Outcome {
+    // A pipe as /etc/passwd held up whoever looked a user up, for good: one image stopped an engine.
+    let ground = Ground::new()?;
+    make_pipe(&ground.path("etc/passwd"))?;
+    let error = ground.resolve("0").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert_eq!(error.to_string(), r#"read "etc/passwd": it is not a regular file"#);
+    fs::remove_file(ground.path("etc/passwd"))?;
+    fs::create_dir(ground.path("etc/passwd"))?;
+    assert_eq!(ground.resolve("0").unwrap_err().kind(), ErrorKind::InvalidData);
+    fs::remove_dir(ground.path("etc/passwd"))?;
+    ground.write("etc/passwd", "matt:x:1:1::/:\n")?;
+    make_pipe(&ground.path("etc/group"))?;
+    assert_eq!(ground.resolve("matt").unwrap_err().kind(), ErrorKind::InvalidData);
+    Ok(())
+}
+
+fn a_pipe_is_refused_and_not_waited_for_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    a_pipe_is_refused_and_not_waited_for()
+}
+
+fn a_device_is_refused() -> Outcome {
+    // An image with an endless /etc/group filled the memory of whoever read it.
+    grounds::root()?;
+    let ground = Ground::new()?;
+    let path = CString::new(ground.path("etc/passwd").as_os_str().as_bytes())?;
+    // SAFETY: the path is a C string.
+    let made = unsafe { libc::mknod(path.as_ptr(), libc::S_IFCHR | 0o644, libc::makedev(1, 5)) };
+    if made != 0 {
+        return Err(ignored(format!("no device can be made: {}", Error::last_os_error())));
+    }
+    assert_eq!(ground.resolve("0").unwrap_err().kind(), ErrorKind::InvalidData);
+    Ok(())
+}
+
+fn a_device_is_refused_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    a_device_is_refused()
+}
+
+fn a_file_beyond_all_measure_is_refused() -> Outcome {
+    let ground = Ground::new()?;
+    File::create(ground.path("etc/passwd"))?.set_len(10 << 30)?;
+    let error = ground.resolve("0").unwrap_err();
+    assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 16 MiB"#);
+    Ok(())
+}
+
+fn missing_files_are_fine_for_ids() -> Outcome {
+    let ground = Ground::new()?;
+    assert_eq!(ground.resolve("")?.uid, 0);
+    assert_eq!(ground.resolve("1000:100")?.gid, 100);
+    assert_eq!(ground.resolve("matt").unwrap_err().kind(), ErrorKind::UnknownUser);
+    assert_eq!(ground.resolve("0:wheel").unwrap_err().kind(), ErrorKind::UnknownGroup);
+    fs::remove_dir(ground.path("etc"))?;
+    assert_eq!(ground.resolve("1000")?.home, Path::new("/"));
+    Ok(())
+}
+
+fn files_that_do_not_matter_are_not_read() -> Outcome {
+    let ground = Ground::new()?;
+    make_pipe(&ground.path("etc/group"))?;
+    assert_eq!(ground.resolve("0:0")?.gid, 0);
+    make_pipe(&ground.path("etc/passwd"))?;
+    assert_eq!(ground.resolve("1:2:3").unwrap_err().kind(), ErrorKind::InvalidInput);
+    Ok(())
+}
+
+fn renames_during_the_lookup_lead_nowhere_else() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("inside/passwd", "matt:x:1:1::/:\n")?;
+    fs::remove_dir(ground.path("etc"))?;
+    ground.link("etc", "inside")?;
+    ground.link("good", "inside")?;
+    ground.link("evil", ground.0.join("outside/etc"))?;
+    ground.link("up", "../outside/etc")?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopped, root) = (Arc::clone(&stop), ground.path(""));
+    let attacker = thread::spawn(move || {
+        for name in ["good", "evil", "up"].iter().cycle() {
+            // A link of its own each time, put in place by one rename.
+            let target = fs::read_link(root.join(name)).expect("a link");
+            symlink(target, root.join("next")).expect("a new link");
+            fs::rename(root.join("next"), root.join("etc")).expect("a rename");
+            if stopped.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    });
+    let (mut found, mut looked) = (0, 0);
+    // Both must have happened for the race to have been run.
+    while looked < 2_000 || (looked < 200_000 && (found == 0 || found == looked)) {
+        looked += 1;
+        match ground.resolve("matt") {
+            Ok(matt) => {
+                assert_eq!(matt.uid, 1, "left the root");
+                found += 1;
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::UnknownUser, "{error}"),
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    attacker.join().expect("the attacker");
+    assert!(found > 0 && found < looked, "{found} of {looked}");
+    Ok(())
+}
+
+fn renames_during_the_lookup_lead_nowhere_else_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    renames_during_the_lookup_lead_nowhere_else()
+}
+
+fn a_pipe_is_not_opened_by_its_path_either() -> Outcome {
+    let ground = Ground::new()?;
+    make_pipe(&ground.path("pipe"))?;
+    assert_eq!(Passwd::open(ground.path("pipe")).unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(Group::open(ground.path("pipe")).unwrap_err().kind(), ErrorKind::InvalidData);
+    Ok(())
+}
+
+fn this_systems_root_is_root() -> Outcome {
+    let root = user::identity("root", 1, 1)?;
+    assert_eq!((root.uid, root.gid), (0, 0));
+    assert_eq!(user::identity("4242:4243", 0, 0)?.gid, 4243);
+    assert_eq!(user::identity("4242", 0, 17)?.gid, 17);
+    Ok(())
+}
