@@ -1,1 +1,12 @@
-//! Programs to read and run.
+//! Programs to read and to run: `cargo run --example NAME`.
+//!
+//! | Name | What it shows |
+//! |---|---|
+//! | `container` | a shell command in a new container, with network, limits and a root filesystem |
+//! | `bridge` | a network bridge with an address |
+//! | `graph` | names for entities in a small database |
+//! | `bind_mount` | a file mounted on another, read-only |
+
+mod rootfs;
+
+pub use rootfs::HostRootfs;

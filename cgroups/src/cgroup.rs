@@ -225,10 +225,12 @@ impl Cgroup {
     /// Sets which devices may be used, in the place of all rules that were set before.
     ///
     /// At first nothing is allowed; of the rules that match, the last one wins, for each letter of `rwm` on its own.
-    /// So no rules at all close everything. On v1 a rule that takes away a part of what one with a wildcard gave
-    /// can't be expressed. On v1 exceptions from "everything is allowed" that were set earlier stay while processes
-    /// are inside, for the kernel doesn't tell them. On v2 the rules become an eBPF program, for which the caller
-    /// needs CAP_SYS_ADMIN in the initial user namespace.
+    /// So no rules at all close everything.
+    ///
+    /// On v1 a rule that takes away a part of what one with a wildcard gave can't be expressed, and exceptions from
+    /// "everything is allowed" that were set earlier stay while processes are inside, for the kernel doesn't tell
+    /// them. On v2 the rules become an eBPF program, for which the caller needs CAP_SYS_ADMIN in the initial user
+    /// namespace; a program of somebody else's that may not be looked at stays beside it, and narrows it at most.
     ///
     /// # Errors
     ///
@@ -259,15 +261,11 @@ impl Cgroup {
             return Err(invalid("process to move", pid, "it would be the caller"));
         }
         let before = fs::read(format!("/proc/{pid}/cgroup"));
-        for path in self.paths.values() {
-            if let Err(error) = enter(path, pid) {
-                if let Ok(before) = before {
-                    put_back(&before, pid);
-                }
-                return Err(error);
+        self.paths.values().try_for_each(|path| enter(path, pid)).inspect_err(|_| {
+            if let Ok(before) = &before {
+                put_back(before, pid);
             }
-        }
-        Ok(())
+        })
     }
 
     /// Opens the directory for `clone3(CLONE_INTO_CGROUP)`, where that is enough to be born in this cgroup:
@@ -403,7 +401,11 @@ impl Cgroup {
     }
 
     fn kill_all(&self) -> Result<()> {
-        if let Some(dir) = self.v2()?
+        let v2 = match self.v2() {
+            Err(e) if e.is_gone() => None,
+            result => result?,
+        };
+        if let Some(dir) = v2
             && v2::core::kill(&dir)?
         {
             // On v1 what is frozen stays, killed or not.
@@ -462,8 +464,11 @@ impl Cgroup {
 
     /// The directory whose list of processes counts: processes can be born into v2, and there it is complete.
     fn main(&self) -> &Path {
-        let best = self.paths.get("").or_else(|| self.paths.get("freezer"));
-        best.or_else(|| self.paths.values().next()).map_or(Path::new("/"), PathBuf::as_path)
+        let best = [self.paths.get(""), self.paths.get("freezer")].into_iter().flatten();
+        let mut by_rank = best.chain(self.paths.values()).map(PathBuf::as_path);
+        let first = by_rank.next().unwrap_or(Path::new("/"));
+        // Half removed, the cgroup lives on in other hierarchies, and its processes with it.
+        if first.exists() { first } else { by_rank.find(|path| path.exists()).unwrap_or(first) }
     }
 
     fn v1(&self, controller: &str) -> Result<Option<Dir>> {

@@ -188,6 +188,7 @@ fn what_is_not_given_or_zero_is_not_written() {
     let mut resources = Resources::default();
     let cpu = resources.cpu.get_or_insert_default();
     (cpu.shares, cpu.quota, cpu.period) = (Some(0), Some(0), Some(0));
+    (cpu.burst, cpu.idle) = (Some(0), Some(false)); // as they are on a kernel without such files
     let memory = resources.memory.get_or_insert_default();
     (memory.limit, memory.swap, memory.reservation) = (Some(0), Some(0), Some(0));
     resources.pids.get_or_insert_default();

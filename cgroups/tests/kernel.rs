@@ -212,6 +212,32 @@ fn a_cgroup_is_made_in_every_hierarchy_and_removed_from_every_one() -> Outcome {
     Ok(())
 }
 
+fn a_cgroup_can_be_named_before_it_is_made() -> Outcome {
+    let path = format!("{}/in", name());
+    let active = fresh_at(&path)?;
+    assert_eq!(Cgroup::named_beneath_own(&hierarchies()?, &path)?.paths(), active.paths());
+    let named = Cgroup::named(&hierarchies()?, &path)?;
+    assert!(named.paths().values().all(|at| at.ends_with(&path)));
+    assert_eq!(Cgroup::named(&hierarchies()?, "../x").unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Cgroup::named_beneath_own(&hierarchies()?, "/").unwrap_err().kind(), ErrorKind::InvalidInput);
+    Ok(())
+}
+
+fn a_half_removed_cgroup_still_shows_and_loses_its_processes() -> Outcome {
+    let active = fresh()?;
+    let Some((_, v1)) = active.paths().iter().find(|(key, _)| *key == "freezer") else {
+        return Err(ignored("no freezer of v1"));
+    };
+    let mut shell = Shell::new("")?;
+    fs::write(v1.join("cgroup.procs"), shell.0.id().to_string())?;
+    assert_eq!(active.remove_within(Duration::ZERO).unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(active.pids()?, [shell.0.id()]);
+    active.kill()?;
+    assert!(!shell.0.wait()?.success());
+    active.remove()?;
+    Ok(())
+}
+
 fn a_dropped_guard_leaves_nothing_not_even_parents_that_it_made() -> Outcome {
     let base = name();
     let active = fresh_at(&format!("{base}/in/deep"))?;
@@ -719,6 +745,9 @@ fn limits_of_a_cgroup_in_a_crowded_parent_say_what_stands_in_the_way() -> Outcom
     assert_eq!(error.kind(), ErrorKind::NoController);
     let reason = "a cgroup with processes of its own can't hand controllers down";
     assert!(error.to_string().ends_with(reason), "{error}");
+    // Handed cpu and pids down alone, the parent would have become threaded, and nobody could enter the child.
+    assert_eq!(fs::read_to_string(path.join("cgroup.type"))?, "domain\n");
+    Shell::inside(&child, "")?;
     Ok(())
 }
 
@@ -862,6 +891,7 @@ fn main() -> ExitCode {
         shares_that_the_kernel_would_bend_are_refused_on_v1
         processes_beyond_the_limit_can_not_be_forked
         a_cpuset_binds_and_a_bad_list_is_refused
+        a_half_removed_cgroup_still_shows_and_loses_its_processes
         unified_values_are_written_to_their_files
         a_cgroup_that_hands_controllers_down_takes_no_process_and_says_why
         limits_of_a_cgroup_in_a_crowded_parent_say_what_stands_in_the_way
@@ -870,6 +900,7 @@ fn main() -> ExitCode {
     }
     each_version! {
         a_cgroup_is_made_in_every_hierarchy_and_removed_from_every_one
+        a_cgroup_can_be_named_before_it_is_made
         a_dropped_guard_leaves_nothing_not_even_parents_that_it_made
         a_parent_that_was_there_stays_when_the_guard_goes
         a_failed_making_leaves_nothing

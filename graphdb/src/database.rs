@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl Database {
             let connection = Connection::open_with_flags(literal(path), flags)?;
             Self::new(connection)
         };
-        open().map_err(|cause| reason(path, cause).of(format!("open graph {:?}", shown(path))))
+        open().map_err(|cause| reason(path, cause).of(format!("open graph {:?}", path.to_string_lossy())))
     }
 
     /// Opens a graph that lives in memory until it is dropped.
@@ -378,19 +379,21 @@ fn literal(path: &Path) -> PathBuf {
     literal.into()
 }
 
-fn shown(path: &Path) -> Text {
-    path.as_os_str().as_encoded_bytes().into()
-}
-
 /// Finds the system's reason, where SQLite only says that it could not open the file.
+///
+/// A file that exists is not opened for that: closing it would end the locks that other connections
+/// of this process hold on it.
 fn reason(path: &Path, cause: Cause) -> Cause {
     if cause.kind() != ErrorKind::Io {
         return cause;
     }
-    match OpenOptions::new().read(true).append(true).create(true).open(path) {
-        Err(error) => error.into(),
-        Ok(_) => cause,
-    }
+    let made = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            OpenOptions::new().append(true).create(true).open(path).map(drop)
+        }
+        found => found.map(drop),
+    };
+    made.err().map_or(cause, Cause::from)
 }
 
 fn parent_and_name(path: &[u8]) -> std::result::Result<(Text, Text), Cause> {

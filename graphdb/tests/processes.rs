@@ -43,9 +43,13 @@ fn play(part: &[&str]) -> Result<(), Box<dyn Error>> {
     match part {
         ["writer", file, prefix, count] => {
             let db = Database::open(file)?;
+            db.set(format!("/{prefix}"), prefix)?;
             for number in 0..count.parse()? {
-                db.set(format!("/{prefix}{number}"), format!("{prefix}{number}"))?;
-                if db.get(format!("/{prefix}{number}"))?.is_none() {
+                let (new, name) = (format!("/{prefix}/{number}.new"), format!("/{prefix}/{number}"));
+                db.set(&new, &name)?;
+                // Reads before it writes: the kind of change that failed.
+                db.rename(&new, &name)?;
+                if db.get(&name)?.is_none() {
                     return Err("what was set is not there".into());
                 }
                 println!("{number}");
@@ -73,7 +77,7 @@ fn processes_write_at_the_same_time() -> Outcome {
     for mut writer in writers {
         assert!(writer.wait()?.success());
     }
-    assert_eq!(Database::open(&file)?.children("/", -1)?.len(), 180);
+    assert_eq!(Database::open(&file)?.children("/", -1)?.len(), 3 * 61);
     Ok(())
 }
 

@@ -101,7 +101,7 @@ impl Options {
     /// [`AddrInUse`](crate::ErrorKind::AddrInUse) where somebody listens or another file is in the way.
     pub fn unix(&self, path: impl AsRef<Path>) -> Result<(ListenBuffer<UnixListener>, Activator)> {
         let path = path.as_ref();
-        let name = format!("unix {:?}", path.as_os_str());
+        let name = format!("unix {:?}", path.to_string_lossy());
         let make = || {
             let (socket, bound) = unix::listen(path, self.mode, |socket| self.start(socket))?;
             let listener = UnixListener::from(socket);

@@ -48,7 +48,8 @@ pub(crate) fn of(mount: &MountInfo) -> u64 {
     set | if strict { attr::STRICTATIME } else { 0 }
 }
 
-/// Sets and clears attributes of the mount at `target`, or of the whole tree there. All others stay as they are.
+/// Sets and clears attributes of the mount at `target`, or of the whole tree there. All others stay as they
+/// are.
 pub(crate) fn change(target: &Path, tree: bool, set: u64, clear: u64) -> Result<()> {
     if set | clear == 0 {
         return Ok(());
@@ -60,7 +61,8 @@ pub(crate) fn change(target: &Path, tree: bool, set: u64, clear: u64) -> Result<
     }
 }
 
-/// Does the same with mount(2), which replaces all attributes of one mount: the others are read and given again.
+/// Does the same with mount(2), which replaces all attributes of one mount: the others are read and given
+/// again.
 fn by_remount(target: &Path, tree: bool, set: u64, clear: u64) -> Result<()> {
     let refuse = |kind, path: &Path, why| Err(Error::new(kind, changing(path), why).at(path));
     let id = info::mount_id(target)?;

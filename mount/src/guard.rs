@@ -8,8 +8,8 @@ use crate::{Error, ErrorKind, Result, force_unmount, info, sys};
 
 /// Holds a mount, and unmounts it when dropped.
 ///
-/// Dropping is quiet, and detaches the mount at once even if it is busy; [`close`](Self::close) tells how unmounting
-/// went. A mount that somebody put on top is never taken for this one: both then stay.
+/// Dropping is quiet, and detaches the mount at once even if it is busy; [`close`](Self::close) tells how
+/// unmounting went. A mount that somebody put on top is never taken for this one: both then stay.
 ///
 /// ```no_run
 /// let scratch = mount::MountGuard::mount("tmpfs", "/mnt", "tmpfs", "size=1m")?;
@@ -31,8 +31,8 @@ impl MountGuard {
     ///
     /// # Errors
     ///
-    /// As [`force_mount`](crate::force_mount); [`InvalidInput`](ErrorKind::InvalidInput) for options that change an
-    /// existing mount.
+    /// As [`force_mount`](crate::force_mount); [`InvalidInput`](ErrorKind::InvalidInput) for options that
+    /// change an existing mount.
     pub fn mount(
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
@@ -63,13 +63,13 @@ impl MountGuard {
 
     /// Unmounts it, and tells how that went.
     ///
-    /// A busy mount is tried again for up to a second, and left as it is if that doesn't help. A recursive bind is
-    /// detached in one piece, in use or not: its mounts may be locked to each other.
+    /// A busy mount is tried again for up to a second, and left as it is if that doesn't help. A recursive
+    /// bind is detached in one piece, in use or not: its mounts may be locked to each other.
     ///
     /// # Errors
     ///
-    /// [`Busy`](ErrorKind::Busy) if it is in use, [`NotMounted`](ErrorKind::NotMounted) if it is gone or covered by
-    /// another mount.
+    /// [`Busy`](ErrorKind::Busy) if it is in use, [`NotMounted`](ErrorKind::NotMounted) if it is gone or
+    /// covered by another mount.
     pub fn close(mut self) -> Result<()> {
         self.kept = true;
         if !self.is_on_top() {

@@ -104,8 +104,8 @@ fn read(file: &Path) -> Result<Vec<MountInfo>> {
 
 /// Says whether something is mounted at a path.
 ///
-/// Symbolic links are followed, automounts are not triggered. The answer is one `statx(2)` where the kernel tells
-/// (Linux 5.8), else it is looked up in the table.
+/// Symbolic links are followed, automounts are not triggered. The answer is one `statx(2)` where the kernel
+/// tells (Linux 5.8), else it is looked up in the table.
 ///
 /// ```
 /// assert!(mount::mounted("/proc")?);
@@ -135,8 +135,8 @@ pub(crate) fn mounted_at(path: &Path, follow: bool) -> Result<bool> {
     Ok(mount_of(path)?.is_some_and(|mount| mount.mount_point == canonical))
 }
 
-/// Returns the mount that a path lies on, or `None` if it is in no table that this thread sees: detached, or outside
-/// its root directory.
+/// Returns the mount that a path lies on, or `None` if it is in no table that this thread sees: detached, or
+/// outside its root directory.
 ///
 /// ```
 /// let proc = mount::mount_of("/proc/self/status")?.unwrap();
@@ -169,8 +169,8 @@ pub(crate) fn mount_id(path: &Path) -> Result<u64> {
 
 /// Reads the lines of a mount table that is already in memory.
 ///
-/// A line that can't be read is one `Err`, which names its number; the lines after it follow. Lines may be of any
-/// length, and blank ones are skipped.
+/// A line that can't be read is one `Err`, which names its number; the lines after it follow. Lines may be of
+/// any length, and blank ones are skipped.
 ///
 /// ```
 /// let table = b"36 35 98:0 / /a\\040b rw,noatime shared:1 - ext3 /dev/root rw,errors=continue\n";
@@ -252,7 +252,8 @@ fn text(field: &[u8]) -> OsString {
     OsString::from_vec(unescape(field))
 }
 
-/// Undoes `\040`: a backslash and three octal digits stand for one byte. The kernel escapes the backslash itself.
+/// Undoes `\040`: a backslash and three octal digits stand for one byte. The kernel escapes the backslash
+/// itself.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;

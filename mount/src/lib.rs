@@ -12,10 +12,10 @@
 //! # Ok::<(), mount::Error>(())
 //! ```
 //!
-//! [`mount()`] is for everyday use; [`MountGuard`] holds a mount for as long as it is needed; [`Options`] sorts option
-//! words for whoever makes the system calls; [`MountInfo`] is one line of the table, which [`parse`] also reads from
-//! elsewhere. Mounting needs `CAP_SYS_ADMIN` over the mount namespace: be root, or try in one of your own with
-//! `unshare --user --map-root-user --mount`.
+//! [`mount()`] is for everyday use; [`MountGuard`] holds a mount for as long as it is needed; [`Options`]
+//! sorts option words for whoever makes the system calls; [`MountInfo`] is one line of the table, which
+//! [`parse`] also reads from elsewhere. Mounting needs `CAP_SYS_ADMIN` over the mount namespace: be root, or
+//! try in one of your own with `unshare --user --map-root-user --mount`.
 //!
 //! # From Go's `pkg/mount` of 2014
 //!

@@ -24,20 +24,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// `options` are words as in fstab; [`Options`] tells which. With `bind`, `source` is a file or directory and
 /// `fs_type` is ignored: `none` by custom.
 ///
-/// - *Mounted already.* If the top mount at `target` is the same one (for a bind: the same file or directory; else the
-///   same source and filesystem type) and has the attributes that were asked for, nothing is done. Anything else
-///   there is an error. Options of the filesystem itself, such as `size=10k`, are not compared.
-/// - *Binds* keep the attributes of their source, `nosuid,nodev,noexec` say, and get those in `options` on top of
-///   them. On an `rbind`, the words that restrict (`ro nosuid nodev noexec nosymfollow`) hold for every mount below
-///   too; `rro` and the like say so for any mount.
-/// - *Existing mounts.* `remount` changes only what `options` name; with `bind` it leaves the filesystem alone. With
-///   propagation words only, and without a filesystem type, nothing is mounted: `mount("none", "/", "none",
-///   "rprivate")`.
+/// - *Mounted already.* If the top mount at `target` is the same one (for a bind: the same file or directory;
+///   else the same source and filesystem type) and has the attributes that were asked for, nothing is done.
+///   Anything else there is an error. Options of the filesystem itself, such as `size=10k`, are not compared.
+/// - *Binds* keep the attributes of their source, `nosuid,nodev,noexec` say, and get those in `options` on
+///   top of them. On an `rbind`, the words that restrict (`ro nosuid nodev noexec nosymfollow`) hold for
+///   every mount below too; `rro` and the like say so for any mount.
+/// - *Existing mounts.* `remount` changes only what `options` name; with `bind` it leaves the filesystem
+///   alone. With propagation words only, and without a filesystem type, nothing is mounted:
+///   `mount("none", "/", "none", "rprivate")`.
 /// - *All or nothing.* If a later step fails, a new mount is taken away again.
 ///
 /// Words for userspace (`nofail`, `x-*`) are accepted and have no effect; nor have, on a bind, words for the
-/// filesystem. `target` is a path, and is looked up more than once: for a place where somebody hostile may rename
-/// things meanwhile, this is not the function.
+/// filesystem. `target` is a path, and is looked up more than once: for a place where somebody hostile may
+/// rename things meanwhile, this is not the function.
 ///
 /// ```no_run
 /// mount::mount("/myfile", "/myotherfile", "none", "bind,ro")?;
@@ -80,12 +80,13 @@ pub fn force_mount(
 
 /// Unmounts the top mount at `target`; it is no error if nothing is mounted there.
 ///
-/// A busy mount is tried again for up to a second. A symbolic link is an error and what it points to stays mounted.
+/// A busy mount is tried again for up to a second. A symbolic link is an error and what it points to stays
+/// mounted.
 ///
 /// # Errors
 ///
-/// [`Busy`](ErrorKind::Busy) if the mount is still in use, [`NotFound`](ErrorKind::NotFound) without a `target`,
-/// [`InvalidInput`](ErrorKind::InvalidInput) for a symbolic link, and
+/// [`Busy`](ErrorKind::Busy) if the mount is still in use, [`NotFound`](ErrorKind::NotFound) without a
+/// `target`, [`InvalidInput`](ErrorKind::InvalidInput) for a symbolic link, and
 /// [`PermissionDenied`](ErrorKind::PermissionDenied) where the mount is not this user's to take away.
 #[doc(alias = "Unmount")]
 pub fn unmount(target: impl AsRef<Path>) -> Result<()> {

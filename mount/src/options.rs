@@ -26,9 +26,9 @@ pub enum Bind {
 /// Mount options, sorted by who understands them.
 ///
 /// One string such as `bind,ro,size=10k` speaks to four parties: the mount (`ro`, `nosuid`), the filesystem's
-/// superblock (`sync`), the filesystem itself (`size=10k`) and tools in userspace (`nofail`, `x-*`). The words
-/// are those of [`mount(8)`] and of the [OCI runtime specification]; where two contradict each other, the last
-/// one holds. What is no known word goes to the filesystem.
+/// superblock (`sync`), the filesystem itself (`size=10k`) and tools in userspace (`nofail`, `x-*`). The
+/// words are those of [`mount(8)`] and of the [OCI runtime specification]; where two contradict each other,
+/// the last one holds. What is no known word goes to the filesystem.
 ///
 /// ```
 /// let options = mount::Options::parse("bind,ro,size=10k,nofail")?;
@@ -125,8 +125,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a quote that isn't closed, words that contradict each
-    /// other (`shared,private`), an unknown value (`ro=often`), a NUL byte.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a quote that isn't closed, words that contradict
+    /// each other (`shared,private`), an unknown value (`ro=often`), a NUL byte.
     #[doc(alias = "parseOptions")]
     pub fn parse(text: &str) -> Result<Self> {
         let words = split(text).ok_or_else(|| Error::options(text, "a quote is not closed"))?;
@@ -149,8 +149,8 @@ impl Options {
 
     /// Returns the `MS_*` bits for [`mount(2)`].
     ///
-    /// Propagation is not among them: mount(2) takes it in a call of its own. Nor are the words that hold for a
-    /// whole tree (`rro`), which mount(2) can't say.
+    /// Propagation is not among them: mount(2) takes it in a call of its own. Nor are the words that hold for
+    /// a whole tree (`rro`), which mount(2) can't say.
     ///
     /// [`mount(2)`]: https://man7.org/linux/man-pages/man2/mount.2.html
     pub fn flags(&self) -> u64 {
@@ -186,7 +186,8 @@ impl Options {
 
     /// Returns the `MOUNT_ATTR_*` bits to clear on the mount.
     ///
-    /// The way of keeping access times is a field, not a bit: choosing one puts all of `MOUNT_ATTR__ATIME` here.
+    /// The way of keeping access times is a field, not a bit: choosing one puts all of `MOUNT_ATTR__ATIME`
+    /// here.
     pub fn attr_clear(&self) -> u64 {
         self.attributes.attr_clear()
     }
@@ -201,7 +202,8 @@ impl Options {
         self.recursive.attr_clear()
     }
 
-    /// Returns the words for the superblock, as `FSCONFIG_SET_FLAG` of [`fsconfig(2)`] takes them: `ro`, `sync`.
+    /// Returns the words for the superblock, as `FSCONFIG_SET_FLAG` of [`fsconfig(2)`] takes them: `ro`,
+    /// `sync`.
     ///
     /// [`fsconfig(2)`]: https://man7.org/linux/man-pages/man2/fsconfig.2.html
     pub fn superblock_flags(&self) -> Vec<&'static str> {

@@ -133,7 +133,8 @@ fn a_read_only_bind_of_a_file_can_be_read_and_not_written() -> Outcome {
 }
 
 fn a_mount_from_none_is_a_mount() -> Outcome {
-    // Later Go versions took the source "none" for a remount: they mounted nothing, and said that all was well.
+    // Later Go versions took the source "none" for a remount: they mounted nothing, and said that all was
+    // well.
     let (source, target) = ground()?;
     mount("none", &source, "tmpfs", "")?;
     mount("none", &target, "tmpfs", "ro,noexec")?;

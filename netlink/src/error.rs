@@ -107,11 +107,15 @@ pub(crate) enum Failure {
     System(Errno),
     /// There is no such link.
     NoLink(String),
-    /// What was asked for can't be, or can't be now.
+    /// What was asked for can't be, whoever asks.
     Input(String),
+    /// What was asked for can't be as things are.
     Conflict(ErrorKind, String),
+    /// A list changed each time it was read.
     Interrupted,
+    /// No answer came in time.
     TimedOut,
+    /// The answer made no sense.
     Protocol(&'static str),
 }
 
@@ -130,17 +134,22 @@ impl From<Errno> for Failure {
 impl Failure {
     /// The kernel's errno, if it refused.
     pub(crate) fn errno(&self) -> Option<Errno> {
+        self.raw_os_error().map(Errno::from_raw)
+    }
+
+    /// The same as a number: the kernel has some that nobody named (524).
+    fn raw_os_error(&self) -> Option<i32> {
         match self {
-            Failure::Refused(refusal) => Some(Errno::from_raw(refusal.errno)),
-            Failure::System(errno) => Some(*errno),
-            Failure::NoLink(_) => Some(Errno::ENODEV),
+            Failure::Refused(refusal) => Some(refusal.errno),
+            Failure::System(errno) => Some(*errno as i32),
+            Failure::NoLink(_) => Some(Errno::ENODEV as i32),
             _ => None,
         }
     }
 
     /// Makes it a whole sentence.
     pub(crate) fn when(self, doing: impl fmt::Display, hints: Hints<'_>) -> Error {
-        let errno = self.errno();
+        let errno = self.raw_os_error();
         let hint = |errno, usual| {
             let known = hints.iter().chain(usual).find(|(known, _)| *known == errno);
             known.map(|(_, words)| (*words).to_owned())
@@ -162,7 +171,9 @@ impl Failure {
             Failure::Protocol(why) => (ErrorKind::Protocol, Some((*why).to_owned())),
         };
         let mut line = doing.to_string();
-        for part in [why, errno.map(|errno| io::Error::from(errno).to_string())].into_iter().flatten() {
+        for part in
+            [why, errno.map(|errno| io::Error::from_raw_os_error(errno).to_string())].into_iter().flatten()
+        {
             line.push_str(": ");
             line.push_str(&part);
         }
@@ -170,7 +181,7 @@ impl Failure {
             Failure::Refused(refusal) => Some(refusal),
             _ => None,
         };
-        Error { kind, errno: errno.map(|errno| errno as i32), line: line.into(), refusal }
+        Error { kind, errno, line: line.into(), refusal }
     }
 }
 
@@ -247,6 +258,7 @@ mod tests {
             "create link \"x\": needs CAP_NET_ADMIN in this network namespace: \
              Operation not permitted (os error 1)"
         );
+        assert_eq!(line(524, taken), "create link \"x\": Unknown error 524 (os error 524)");
         assert_eq!(line(105, taken), "create link \"x\": No buffer space available (os error 105)");
     }
 

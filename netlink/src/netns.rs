@@ -65,6 +65,7 @@ impl Handle {
 }
 
 const BAD_NETNS: Hints<'static> = &[
+    (Errno::EPERM, "needs CAP_NET_ADMIN here and in that namespace"),
     (Errno::EEXIST, "the name is taken there"),
     (Errno::EINVAL, "that is not a network namespace, or the link can't leave its own"),
     (Errno::EBADF, "that is not an open descriptor"),

@@ -171,6 +171,7 @@ impl Handle {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): a name, MAC, MTU or descriptor can't be.
     pub fn add_veth(&mut self, veth: &Veth<'_>) -> Result<VethPair> {
         const HINTS: Hints<'_> = &[
+            (Errno::EPERM, "needs CAP_NET_ADMIN in the network namespaces of both ends"),
             (Errno::EEXIST, "a name is taken"),
             (Errno::EOPNOTSUPP, "this kernel has no veth, or the master takes no ports"),
             (Errno::EINVAL, "the namespace or the master is none"),

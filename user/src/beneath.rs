@@ -33,7 +33,8 @@ pub(crate) fn read(root: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>> 
     Ok(Some(bytes))
 }
 
-/// Opens a regular file; `None` if it is something else, which is not opened at all: to open a device may do harm.
+/// Opens a regular file; `None` if it is something else, which is not opened at all: to open a device may do
+/// harm.
 fn open(root: BorrowedFd<'_>, path: &str) -> io::Result<Option<File>> {
     let c_path = CString::new(path)?;
     let Some(place) = sys::open_in_root(root, &c_path, LOOK)? else {
@@ -49,7 +50,8 @@ fn open(root: BorrowedFd<'_>, path: &str) -> io::Result<Option<File>> {
 
 /// Does the same for kernels before 5.6: one name at a time, each from the directory before it.
 ///
-/// `..` never asks the kernel, which would answer with wherever the directory is by now: the way down is remembered.
+/// `..` never asks the kernel, which would answer with wherever the directory is by now: the way down is
+/// remembered.
 fn walk(root: BorrowedFd<'_>, path: &str) -> io::Result<Option<File>> {
     let mut way: Vec<File> = Vec::new();
     let mut names: VecDeque<Vec<u8>> = path.split('/').map(|name| name.as_bytes().to_vec()).collect();

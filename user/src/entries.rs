@@ -27,9 +27,10 @@ pub(crate) mod sealed {
 
 /// The entries of a passwd or group file, read from a stream one line at a time.
 ///
-/// As an iterator it is strict: a line that is no entry is one `Err`, which tells its number, and the lines after it
-/// follow. [`lenient`](Self::lenient), [`find_name`](Self::find_name) and [`find_id`](Self::find_id) pass over such
-/// lines. Comments and blank lines are neither. Memory is bounded: a line is at most 1 MiB long.
+/// As an iterator it is strict: a line that is no entry is one `Err`, which tells its number, and the lines
+/// after it follow. [`lenient`](Self::lenient), [`find_name`](Self::find_name) and [`find_id`](Self::find_id)
+/// pass over such lines. Comments and blank lines are neither. Memory is bounded: a line is at most 1 MiB
+/// long.
 #[derive(Debug)]
 pub struct Entries<R, E> {
     reader: R,

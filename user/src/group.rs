@@ -13,8 +13,8 @@ use crate::{Error, Result};
 
 /// A group, as a line of [`group(5)`] tells it.
 ///
-/// A line is an entry only if it has a name and an id, of decimal digits from 0 to 4294967294; no id is ever guessed.
-/// The password field is passed over.
+/// A line is an entry only if it has a name and an id, of decimal digits from 0 to 4294967294; no id is ever
+/// guessed. The password field is passed over.
 ///
 /// [`group(5)`]: https://man7.org/linux/man-pages/man5/group.5.html
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,8 +24,8 @@ pub struct Group {
     pub name: OsString,
     /// The group's id.
     pub gid: u32,
-    /// The names of the users who are in it besides those whose primary group it is. A blank beside a comma belongs to
-    /// the name; empty names are left out.
+    /// The names of the users who are in it besides those whose primary group it is. A blank beside a comma
+    /// belongs to the name; empty names are left out.
     pub members: Vec<OsString>,
 }
 
@@ -99,8 +99,8 @@ pub fn parse_group_filter(mut filter: impl FnMut(&Group) -> bool) -> Result<Vec<
 ///
 /// # Errors
 ///
-/// Fails if the file can't be read, and with [`InvalidInput`](crate::ErrorKind::InvalidInput) for an id that is out of
-/// range.
+/// Fails if the file can't be read, and with [`InvalidInput`](crate::ErrorKind::InvalidInput) for an id that
+/// is out of range.
 #[doc(alias = "LookupGroup")]
 pub fn lookup_group(name: &str) -> Result<Option<Group>> {
     match Who::new(name).map_err(|why| Error::spec(name, why))? {

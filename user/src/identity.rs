@@ -72,9 +72,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`UnknownUser`](ErrorKind::UnknownUser) and [`UnknownGroup`](ErrorKind::UnknownGroup) for names that aren't in the
-    /// files; [`InvalidInput`](ErrorKind::InvalidInput) for ids beyond 4294967294 or with a sign or leading zero, and for
-    /// more than one colon.
+    /// [`UnknownUser`](ErrorKind::UnknownUser) and [`UnknownGroup`](ErrorKind::UnknownGroup) for names that
+    /// aren't in the files; [`InvalidInput`](ErrorKind::InvalidInput) for ids beyond 4294967294 or with a
+    /// sign or leading zero, and for more than one colon.
     #[doc(alias = "GetExecUser")]
     pub fn resolve(spec: &str, defaults: &Defaults, passwd: &[u8], group: &[u8]) -> Result<Identity> {
         resolve(spec, defaults, || Ok(passwd), || Ok(group))
@@ -82,9 +82,9 @@ impl Identity {
 
     /// Finds who is meant by a user spec in `etc/passwd` and `etc/group` beneath a root directory.
     ///
-    /// Nothing outside is ever looked at: symbolic links, `..` and absolute ones too, are followed as if `root` were
-    /// `/`, even while somebody renames things there. The files must be regular ones of at most 16 MiB; one that isn't
-    /// there is an empty one.
+    /// Nothing outside is ever looked at: symbolic links, `..` and absolute ones too, are followed as if
+    /// `root` were `/`, even while somebody renames things there. The files must be regular ones of at most
+    /// 16 MiB; one that isn't there is an empty one.
     ///
     /// ```no_run
     /// let root = std::fs::File::open("/srv/rootfs").unwrap();
@@ -94,8 +94,8 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// As [`resolve`](Self::resolve), and [`InvalidData`](ErrorKind::InvalidData) for a file that is a pipe, a device or
-    /// too large.
+    /// As [`resolve`](Self::resolve), and [`InvalidData`](ErrorKind::InvalidData) for a file that is a pipe,
+    /// a device or too large.
     #[doc(alias = "GetExecUserPath")]
     pub fn resolve_beneath(root: impl AsFd, spec: &str, defaults: &Defaults) -> Result<Identity> {
         let root = root.as_fd();
@@ -104,8 +104,8 @@ impl Identity {
 
     /// Returns the supplementary groups with the primary one at their head, as setgroups(2) should get them.
     ///
-    /// A primary group that is in no list is lost when the group id changes, and what is forbidden to the group is
-    /// allowed then (CVE-2022-36109).
+    /// A primary group that is in no list is lost when the group id changes, and what is forbidden to the
+    /// group is allowed then (CVE-2022-36109).
     pub fn groups_with_primary(&self) -> Vec<u32> {
         let others = self.groups.iter().copied().filter(|&gid| gid != self.gid);
         std::iter::once(self.gid).chain(others).collect()
@@ -381,7 +381,8 @@ mod tests {
 
     #[test]
     fn a_line_of_any_length_hides_no_other() {
-        // Lines above 64 KiB (1 MiB for groups) ended the file for Go's scanner, and with it everyone after them.
+        // Lines above 64 KiB (1 MiB for groups) ended the file for Go's scanner, and with it everyone after
+        // them.
         let long = "x".repeat(3 << 20);
         let passwd = format!("long:x:1:1:{long}:/:\nu:x:2:3::/u:\n");
         let group = format!("g:x:10:{},u\nh:x:11:u\n", vec!["member"; 300_000].join(","));

@@ -14,10 +14,10 @@
 //! # Ok::<(), user::Error>(())
 //! ```
 //!
-//! The files may be in memory ([`Passwd::parse`]), a stream ([`Passwd::read`]), on disk ([`Passwd::open`]) or beneath a
-//! root directory that nobody vouches for ([`Identity::resolve_beneath`]). Reading is strict or lenient; either way a
-//! line without proper ids is no entry, and no id is ever guessed. Only files are read: NSS, LDAP and the shadow file are
-//! never asked.
+//! The files may be in memory ([`Passwd::parse`]), a stream ([`Passwd::read`]), on disk ([`Passwd::open`]) or
+//! beneath a root directory that nobody vouches for ([`Identity::resolve_beneath`]). Reading is strict or
+//! lenient; either way a line without proper ids is no entry, and no id is ever guessed. Only files are read:
+//! NSS, LDAP and the shadow file are never asked.
 //!
 //! # From Go's `pkg/user` of 2014
 //!

@@ -18,7 +18,8 @@ pub(crate) struct Head<'a> {
     pub(crate) rest: &'a [u8],
 }
 
-/// Reads an id: decimal digits only. A sign or a leading zero is refused, for programs disagree on what it means.
+/// Reads an id: decimal digits only. A sign or a leading zero is refused, for programs disagree on what it
+/// means.
 pub(crate) fn id(digits: &[u8]) -> Result<u32, Why> {
     match digits {
         [] => return Err("an id is empty"),

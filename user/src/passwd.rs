@@ -13,8 +13,8 @@ use crate::{Error, Result};
 
 /// A user, as a line of [`passwd(5)`] tells it.
 ///
-/// A line is an entry only if it has a name and both ids, of decimal digits from 0 to 4294967294; no id is ever
-/// guessed. Text is bytes of any encoding. The password field is passed over.
+/// A line is an entry only if it has a name and both ids, of decimal digits from 0 to 4294967294; no id is
+/// ever guessed. Text is bytes of any encoding. The password field is passed over.
 ///
 /// [`passwd(5)`]: https://man7.org/linux/man-pages/man5/passwd.5.html
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -130,8 +130,8 @@ pub fn parse_passwd_filter(mut filter: impl FnMut(&Passwd) -> bool) -> Result<Ve
 ///
 /// # Errors
 ///
-/// Fails if the file can't be read, and with [`InvalidInput`](crate::ErrorKind::InvalidInput) for an id that is out of
-/// range.
+/// Fails if the file can't be read, and with [`InvalidInput`](crate::ErrorKind::InvalidInput) for an id that
+/// is out of range.
 #[doc(alias = "LookupUser")]
 pub fn lookup_user(name: &str) -> Result<Option<Passwd>> {
     match Who::new(name).map_err(|why| Error::spec(name, why))? {

@@ -11,8 +11,9 @@ pub(crate) enum Who<'a> {
 }
 
 impl<'a> Who<'a> {
-    /// Digits always mean the id. Looked up as a name first, they made root of everyone for whom an image had a user
-    /// "1000" with the id 0 (CVE-2016-3697); falling back to the name does the same for ids out of range.
+    /// Digits always mean the id. Looked up as a name first, they made root of everyone for whom an image had
+    /// a user "1000" with the id 0 (CVE-2016-3697); falling back to the name does the same for ids out of
+    /// range.
     pub(crate) fn new(text: &'a str) -> std::result::Result<Self, String> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let id = line::id(text.as_bytes()).map_err(|why| format!("{text:?}: {why}"))?;
@@ -74,7 +75,8 @@ mod tests {
 
     #[test]
     fn what_could_be_misread_is_refused() {
-        // Read as numbers, 4294967295 changes no id at all and leaves root what it was; 4294967296 wraps to 0.
+        // Read as numbers, 4294967295 changes no id at all and leaves root what it was; 4294967296 wraps to
+        // 0.
         for text in [
             "-1",
             "0:-3",

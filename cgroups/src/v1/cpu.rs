@@ -15,7 +15,8 @@ pub(crate) fn set(dir: &Dir, cpu: &Cpu) -> Result<()> {
     if let Some(shares) = cpu.shares.filter(|&n| n != 0) {
         values.push(("cpu.shares", shares.to_string()));
     }
-    if let Some(idle) = cpu.idle {
+    // Before Linux 5.15 and 5.14 these files are not there, and nothing is idle or bursts.
+    if let Some(idle) = cpu.idle.filter(|&idle| idle || dir.has("cpu.idle")) {
         values.push(("cpu.idle", u8::from(idle).to_string()));
     }
     if let Some(period) = cpu.period.filter(|&n| n != 0) {
@@ -24,7 +25,7 @@ pub(crate) fn set(dir: &Dir, cpu: &Cpu) -> Result<()> {
     if let Some(quota) = cpu.quota.filter(|&n| n != 0) {
         values.push(("cpu.cfs_quota_us", quota.to_string()));
     }
-    if let Some(burst) = cpu.burst {
+    if let Some(burst) = cpu.burst.filter(|&n| n != 0 || dir.has("cpu.cfs_burst_us")) {
         values.push(("cpu.cfs_burst_us", burst.to_string()));
     }
     dir.write_all(&values)?;

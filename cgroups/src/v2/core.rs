@@ -26,30 +26,48 @@ pub(crate) fn enable(dir: &Dir, refused: &mut Refused) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    if is_crowded(dir)? {
+        let why = "a cgroup with processes of its own can't hand controllers down";
+        let error = Error::at(ErrorKind::Busy, "enable controllers in", dir.path(), why).to_string();
+        refused.extend(missing.into_iter().map(|controller| (controller.to_owned(), error.clone())));
+        return Ok(());
+    }
     // One write enables all or none of them.
     let all: Vec<_> = missing.iter().map(|c| format!("+{c}")).collect();
-    let mut wait = Wait::new(Duration::from_millis(5));
-    while let Err(error) = dir.write(SUBTREE, &all.join(" ")) {
-        // Processes that have just left may still count.
-        if error.is(Errno::EBUSY) && wait.more() {
-            continue;
-        }
+    if dir.write(SUBTREE, &all.join(" ")).is_err() {
         for (controller, word) in missing.iter().zip(&all) {
             if let Err(error) = dir.write(SUBTREE, word) {
-                refused.insert((*controller).to_owned(), explained(error, dir).to_string());
+                refused.insert((*controller).to_owned(), explained(error).to_string());
             }
         }
-        break;
     }
     Ok(())
 }
 
-fn explained(error: Error, dir: &Dir) -> Error {
-    let crowded = dir.processes().is_ok_and(|pids| !pids.is_empty());
-    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-        Errno::EBUSY if crowded => {
-            error.note("a cgroup with processes of its own can't hand controllers down")
+/// Tells whether processes keep this cgroup from handing controllers down, the root being free to.
+///
+/// The kernel would not only refuse: it takes cpu, cpuset and pids alone, and makes a threaded cgroup of it, below
+/// which no process can be.
+fn is_crowded(dir: &Dir) -> Result<bool> {
+    if !dir.has("cgroup.type") {
+        return Ok(false);
+    }
+    // Processes that are just leaving still count.
+    let mut wait = Wait::new(Duration::from_millis(5));
+    loop {
+        match dir.processes() {
+            Ok(pids) if pids.is_empty() => return Ok(false),
+            Ok(_) if wait.more() => {}
+            Ok(_) => return Ok(true),
+            // Threaded already.
+            Err(e) if e.is(Errno::EOPNOTSUPP) => return Ok(false),
+            Err(e) => return Err(e),
         }
+    }
+}
+
+fn explained(error: Error) -> Error {
+    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
         Errno::EINVAL => error.note("realtime processes keep the cpu controller where it is"),
         Errno::EOPNOTSUPP => error.note("the cgroup is threaded"),
         _ => error,

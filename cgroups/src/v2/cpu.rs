@@ -13,13 +13,14 @@ pub(crate) fn set(dir: &Dir, cpu: &Cpu) -> Result<()> {
     if let Some(weight) = cpu.weight.filter(|&n| n != 0).or(shares) {
         values.push(("cpu.weight", weight.to_string()));
     }
-    if let Some(idle) = cpu.idle {
+    // Before Linux 5.15 and 5.14 these files are not there, and nothing is idle or bursts.
+    if let Some(idle) = cpu.idle.filter(|&idle| idle || dir.has("cpu.idle")) {
         values.push(("cpu.idle", u8::from(idle).to_string()));
     }
     if let Some(max) = max_of(dir, cpu)? {
         values.push(("cpu.max", max));
     }
-    if let Some(burst) = cpu.burst {
+    if let Some(burst) = cpu.burst.filter(|&n| n != 0 || dir.has("cpu.max.burst")) {
         values.push(("cpu.max.burst", burst.to_string()));
     }
     dir.write_all(&values)

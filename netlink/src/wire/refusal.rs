@@ -131,7 +131,7 @@ fn policy(attributes: Attributes<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::numbers::{
-        IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, NLMSG_DONE, RTM_GETROUTE,
+        IFLA, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, NLMSG_DONE, RTM_GETROUTE,
         RTM_NEWLINK, VETH_INFO_PEER,
     };
     use super::*;
@@ -166,10 +166,9 @@ mod tests {
     #[test]
     fn the_attribute_is_named_from_its_offset_through_every_nest() {
         let request = veth();
-        let names: Vec<_> = (0..request.len() - 32)
-            .filter_map(|offset| path_at(super::super::numbers::IFLA, &request[32..], offset))
-            .collect();
-        let mut paths = names.clone();
+        let attributes = &request[32..];
+        let mut paths: Vec<_> =
+            (0..attributes.len()).filter_map(|offset| path_at(IFLA, attributes, offset)).collect();
         paths.dedup();
         paths.retain(|path| path != "IFLA_LINKINFO" && path != "IFLA_LINKINFO/IFLA_INFO_DATA");
         assert_eq!(

@@ -1,0 +1,24 @@
+//! Names for entities: `cargo run --example graph`.
+//!
+//! The entities live in a database as Docker kept it: every name is a path, and an entity may have
+//! several.
+
+use graphdb::Database;
+
+fn main() -> graphdb::Result<()> {
+    let path = std::env::temp_dir().join(format!("graph-{}.db", std::process::id()));
+    let shown = show(&path);
+    let _ = std::fs::remove_file(&path);
+    shown
+}
+
+fn show(path: &std::path::Path) -> graphdb::Result<()> {
+    let db = Database::open(path)?;
+    db.set("/parent", "momma")?;
+    db.set("/parent/child1", "matt")?;
+    db.set("/parent/child2", "koye")?;
+    for child in db.children("/parent", 0)? {
+        println!("{}", child.entity.id());
+    }
+    db.close()
+}
