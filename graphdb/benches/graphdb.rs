@@ -12,7 +12,7 @@ fn main() {
 
 fn filled() -> Database {
     let db = Database::open_in_memory().expect("memory");
-    for number in 0..COUNT {
+    for number in 1..=COUNT {
         db.set(format!("/{number}"), number.to_string()).expect("a new name");
     }
     db
@@ -30,7 +30,7 @@ fn bare() -> Connection {
 }
 
 fn fill(raw: &Connection) {
-    for number in 0..COUNT {
+    for number in 1..=COUNT {
         let number = number.to_string();
         let run = |sql: &str| raw.prepare_cached(sql).and_then(|mut sql| sql.execute([&number]));
         raw.execute_batch("BEGIN IMMEDIATE").expect("begun");

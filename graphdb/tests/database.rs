@@ -6,6 +6,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use graphdb::{Child, Database, ErrorKind, Result, Text};
 use rusqlite::Connection;
@@ -395,13 +396,31 @@ fn a_locked_file_is_busy_after_the_timeout() -> Result<()> {
     let scratch = Scratch::new();
     let path = scratch.file("links.db");
     let db = Database::open(&path)?;
-    db.set_busy_timeout(std::time::Duration::from_millis(1))?;
+    db.set_busy_timeout(Duration::from_millis(1))?;
     let other = raw(&path);
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     assert_eq!(db.set("/a", "1").unwrap_err().kind(), ErrorKind::Busy);
     assert!(!db.exists("/a")?, "reading goes on");
     other.execute_batch("COMMIT").expect("unlocked");
     db.set("/a", "1")?;
+    Ok(())
+}
+
+#[test]
+fn a_change_waits_for_another_writer() -> Result<()> {
+    // Docker 17.03 read first and then came to write: SQLite fails that at once, whatever the timeout,
+    // because two that wait so would wait for each other.
+    let scratch = Scratch::new();
+    let path = scratch.file("links.db");
+    let db = Database::open(&path)?;
+    db.set("/a", "1")?;
+    db.set("/a/b", "2")?;
+    let other = raw(&path);
+    other.execute_batch("BEGIN IMMEDIATE; UPDATE edge SET name = 'c' WHERE name = 'b'").expect("locked");
+    let renamed = std::thread::spawn(move || db.rename("/a/c", "/a/d").and_then(|()| db.exists("/a/d")));
+    std::thread::sleep(Duration::from_millis(50));
+    other.execute_batch("COMMIT").expect("unlocked");
+    assert!(renamed.join().expect("no panic")?);
     Ok(())
 }
 
