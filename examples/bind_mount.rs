@@ -47,7 +47,8 @@ fn show(folder: &std::path::Path) -> Result<(), Box<dyn error::Error>> {
 
 fn own_namespace() -> Result<(), Box<dyn error::Error>> {
     let user = if geteuid().is_root() { CloneFlags::empty() } else { CloneFlags::CLONE_NEWUSER };
-    unshare(CloneFlags::CLONE_NEWNS | user).map_err(|error| format!("no mount namespace for this user: {error}"))?;
+    unshare(CloneFlags::CLONE_NEWNS | user)
+        .map_err(|error| format!("no mount namespace for this user: {error}"))?;
     // What is mounted here must not appear outside.
     nix::mount::mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     Ok(())

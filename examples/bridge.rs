@@ -11,7 +11,9 @@ fn main() -> ExitCode {
     match make_bridge().and_then(|()| print_interface("mydocker0")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            eprintln!("bridge: {error}\nThis needs rights over the network; in a namespace of your own you have them:");
+            eprintln!(
+                "bridge: {error}\nThis needs rights over the network; in a namespace of your own you have them:"
+            );
             eprintln!("    unshare -rn cargo run --example bridge");
             ExitCode::FAILURE
         }
@@ -42,7 +44,10 @@ fn print_interface(name: &str) -> Result<()> {
     let mut handle = Handle::open()?;
     let link = handle.link(name)?;
     let qdisc = link.qdisc.as_deref().unwrap_or("noop");
-    println!("{}: {}: <{}> mtu {} qdisc {qdisc} state {}", link.index, link.name, link.flags, link.mtu, link.oper_state);
+    println!(
+        "{}: {}: <{}> mtu {} qdisc {qdisc} state {}",
+        link.index, link.name, link.flags, link.mtu, link.oper_state
+    );
     if let (Some(mac), Some(broadcast)) = (link.mac, link.broadcast) {
         println!("    link/ether {mac} brd {broadcast}");
     }

@@ -49,7 +49,8 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
     let made;
     let mut config = if args.first().is_some_and(|arg| arg == "--rootfs") {
         let rootfs = args.get(1).ok_or("--rootfs: names no folder")?;
-        let config = Config::new(std::fs::canonicalize(rootfs).map_err(|error| format!("{rootfs}: {error}"))?);
+        let config =
+            Config::new(std::fs::canonicalize(rootfs).map_err(|error| format!("{rootfs}: {error}"))?);
         args.drain(..2);
         config
     } else {

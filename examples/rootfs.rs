@@ -40,7 +40,10 @@ impl HostRootfs {
 
     fn etc(&self, hostname: &str) -> io::Result<()> {
         let files = [
-            ("passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n".to_owned()),
+            (
+                "passwd",
+                "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n".to_owned(),
+            ),
             ("group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n".to_owned()),
             ("hosts", format!("127.0.0.1 localhost {hostname}\n::1 localhost\n")),
             ("hostname", format!("{hostname}\n")),

@@ -391,6 +391,7 @@ fn reason(path: &Path, cause: Cause) -> Cause {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             OpenOptions::new().append(true).create(true).open(path).map(drop)
         }
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         found => found.map(drop),
     };
     made.err().map_or(cause, Cause::from)

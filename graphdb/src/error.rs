@@ -106,7 +106,13 @@ impl From<rusqlite::Error> for Cause {
             }
             _ => ErrorKind::Other,
         };
-        Self::new(kind, error.to_string())
+        match error {
+            // Its text repeats the path, which the error names already.
+            rusqlite::Error::SqliteFailure(code, _) if code.code == ErrorCode::CannotOpen => {
+                Self::new(kind, "unable to open database file")
+            }
+            error => Self::new(kind, error.to_string()),
+        }
     }
 }
 

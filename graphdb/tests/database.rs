@@ -348,6 +348,7 @@ fn what_is_no_graph_is_refused_and_untouched() {
 
 #[test]
 fn a_missing_directory_is_told_with_the_systems_reason() {
+    assert_eq!(Database::open("/").unwrap_err().to_string(), r#"open graph "/": is a directory"#);
     let error = Database::open("/no/such/links.db").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert_eq!(error.raw_os_error(), Some(2));

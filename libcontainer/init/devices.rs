@@ -21,17 +21,15 @@ impl<K: Kernel> Machine<K> {
 
     /// Makes a device node. One that is there already must be the same.
     pub fn node(&mut self, path: &CStr, mode: u32, number: (u32, u32), uid: u32, gid: u32) -> Result<()> {
-        self.in_parent(path, |machine, parent, name| {
-            match machine.sys.mknod(parent, name, mode, number) {
-                Ok(()) => machine.sys.chown(parent, name, uid, gid),
-                Err(fault) if fault.errno == EEXIST => {
-                    let there = machine.sys.open(parent, name, O_PATH | O_NOFOLLOW, 0, 0)?;
-                    let same = machine.is_device(there, mode & S_IFMT, number);
-                    machine.sys.close(there);
-                    same.map_err(|_| fault)
-                }
-                Err(fault) => Err(fault),
+        self.in_parent(path, |machine, parent, name| match machine.sys.mknod(parent, name, mode, number) {
+            Ok(()) => machine.sys.chown(parent, name, uid, gid),
+            Err(fault) if fault.errno == EEXIST => {
+                let there = machine.sys.open(parent, name, O_PATH | O_NOFOLLOW, 0, 0)?;
+                let same = machine.is_device(there, mode & S_IFMT, number);
+                machine.sys.close(there);
+                same.map_err(|_| fault)
             }
+            Err(fault) => Err(fault),
         })
     }
 
@@ -57,8 +55,7 @@ impl<K: Kernel> Machine<K> {
         }
         self.is_device(master, S_IFCHR, (5, 2))?;
         self.sys.ioctl_with(master, TIOCSPTLCK, &mut 0_i32)?;
-        let terminal =
-            self.sys.ioctl(master, TIOCGPTPEER, (O_RDWR | O_NOCTTY | O_CLOEXEC) as usize)? as i32;
+        let terminal = self.sys.ioctl(master, TIOCGPTPEER, (O_RDWR | O_NOCTTY | O_CLOEXEC) as usize)? as i32;
         let (rows, columns) = size;
         if rows != 0 && columns != 0 {
             self.sys.ioctl_with(terminal, TIOCSWINSZ, &mut [rows as u16, columns as u16, 0, 0])?;

@@ -50,7 +50,13 @@ impl<K: Kernel> Machine<K> {
         self.sys.prctl(PR_SET_KEEPCAPS, 0, 0).map(drop)
     }
 
-    pub fn capabilities(&mut self, effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> Result<()> {
+    pub fn capabilities(
+        &mut self,
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+        ambient: u64,
+    ) -> Result<()> {
         self.sys.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0)?;
         self.sys.capset(effective, permitted, inheritable)?;
         for capability in (0..64).filter(|capability| ambient & (1 << capability) != 0) {

@@ -93,7 +93,9 @@ impl<K: Kernel> Machine<K> {
             Op::ExpectDevice { slot, major, minor } => self.expect_device(slot, major, minor),
             Op::CloneTree { slot, from } => self.clone_tree(slot, from),
 
-            Op::Node { path, mode, major, minor, uid, gid } => self.node(path, mode, (major, minor), uid, gid),
+            Op::Node { path, mode, major, minor, uid, gid } => {
+                self.node(path, mode, (major, minor), uid, gid)
+            }
             Op::Symlink { path, target } => self.symlink(path, target),
             Op::Console { peer, rows, columns, uid, gid, bind } => {
                 self.console(peer, (rows, columns), (uid, gid), bind)

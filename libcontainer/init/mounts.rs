@@ -20,7 +20,10 @@ impl Path {
 
     fn set(&mut self, bytes: &[u8]) -> Result<&CStr> {
         let too_long = Fault::new(nr::OPENAT2, ENAMETOOLONG);
-        let (text, end) = self.0.get_mut(..=bytes.len()).and_then(|all| all.split_at_mut_checked(bytes.len()))
+        let (text, end) = self
+            .0
+            .get_mut(..=bytes.len())
+            .and_then(|all| all.split_at_mut_checked(bytes.len()))
             .ok_or(too_long)?;
         text.copy_from_slice(bytes);
         end.fill(0);
@@ -48,12 +51,11 @@ impl<K: Kernel> Machine<K> {
         };
         // The clone is in the peer group of its source: what is mounted inside would appear outside.
         let private = [0, 0, MS_PRIVATE, 0];
-        match self.sys.mount_setattr(tree, &private, true) {
-            Ok(()) => self.fill(slot, tree),
-            Err(_) => {
-                self.sys.close(tree);
-                Ok(())
-            }
+        if self.sys.mount_setattr(tree, &private, true).is_ok() {
+            self.fill(slot, tree)
+        } else {
+            self.sys.close(tree);
+            Ok(())
         }
     }
 
@@ -77,7 +79,12 @@ impl<K: Kernel> Machine<K> {
     }
 
     pub fn new_mount(
-        &mut self, slot: Slot, fstype: &CStr, source: &CStr, options: Strings<'_>, attributes: u32,
+        &mut self,
+        slot: Slot,
+        fstype: &CStr,
+        source: &CStr,
+        options: Strings<'_>,
+        attributes: u32,
     ) -> Result<()> {
         let fs = self.sys.fsopen(fstype)?;
         match self.configure(fs, source, options).and_then(|()| self.sys.fsmount(fs, attributes)) {
@@ -127,7 +134,9 @@ impl<K: Kernel> Machine<K> {
 
     /// Does something with the parent directory and the last name of a path beneath the root.
     pub fn in_parent(
-        &mut self, path: &CStr, act: impl FnOnce(&mut Self, i32, &CStr) -> Result<()>,
+        &mut self,
+        path: &CStr,
+        act: impl FnOnce(&mut Self, i32, &CStr) -> Result<()>,
     ) -> Result<()> {
         let mut buffer = Path::new();
         let name = buffer.set(split(path.to_bytes()).1)?;
@@ -172,15 +181,15 @@ impl<K: Kernel> Machine<K> {
     fn made(&mut self, path: &CStr, make: u32) -> Result<()> {
         self.in_parent(path, |machine, parent, name| {
             let mode = make & !S_IFMT;
-            let made = if make & S_IFMT == S_IFDIR {
+            let done = if make & S_IFMT == S_IFDIR {
                 machine.sys.mkdir(parent, name, mode)
             } else {
                 let flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW;
                 machine.sys.open(parent, name, flags, mode, 0).map(|fd| machine.sys.close(fd))
             };
-            match made {
+            match done {
                 Err(fault) if fault.errno == EEXIST => Ok(()),
-                made => made,
+                done => done,
             }
         })
     }
@@ -211,6 +220,11 @@ impl<K: Kernel> Machine<K> {
 
     /// The same change by a remount, which replaces all attributes: the present ones are kept.
     fn remount(&mut self, fd: i32, &[set, clear, propagation, _]: &[u64; 4]) -> Result<()> {
+        // ST_* of statfs and MS_* agree in the bits below; MOUNT_ATTR_* differ from bit 4 on.
+        const KEPT: u64 = 1 | 2 | 4 | 8 | 1024 | 2048;
+        const ST_RELATIME: u64 = 4096;
+        const MS_RELATIME: u64 = 1 << 21;
+        const MS_STRICTATIME: u64 = 1 << 24;
         // "/proc/self/fd/" and the number: this is the host's procfs, before the root is changed.
         let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
         let digits = (0..10).rev().map(|power| (fd as u32 / 10_u32.pow(power)) % 10);
@@ -225,19 +239,12 @@ impl<K: Kernel> Machine<K> {
         if set == 0 && clear == 0 {
             return Ok(());
         }
-        // ST_* of statfs and MS_* agree in the bits below; MOUNT_ATTR_* differ from bit 4 on.
-        const KEPT: u64 = 1 | 2 | 4 | 8 | 1024 | 2048;
-        const ST_RELATIME: u64 = 4096;
-        const MS_RELATIME: u64 = 1 << 21;
-        const MS_STRICTATIME: u64 = 1 << 24;
         let statfs = self.sys.filesystem(fd)?.1;
         let mut flags = statfs & KEPT;
         if statfs & ST_RELATIME != 0 {
             flags |= MS_RELATIME;
         }
-        let simple = |attributes: u64| {
-            (attributes & 0xf) | if attributes & 0x80 != 0 { 2048 } else { 0 }
-        };
+        let simple = |attributes: u64| (attributes & 0xf) | if attributes & 0x80 != 0 { 2048 } else { 0 };
         flags = (flags & !simple(clear)) | simple(set);
         if clear & 0x70 != 0 {
             flags &= !(1024 | MS_RELATIME);

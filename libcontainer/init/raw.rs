@@ -12,6 +12,7 @@ use core::arch::asm;
 /// The arguments must be what the call with this number asks for.
 #[cfg(target_arch = "x86_64")]
 #[inline]
+#[allow(clippy::many_single_char_names)] // registers
 pub unsafe fn syscall(number: usize, arguments: [usize; 6]) -> isize {
     let [a, b, c, d, e, f] = arguments;
     let answer: isize;
@@ -35,6 +36,7 @@ pub unsafe fn syscall(number: usize, arguments: [usize; 6]) -> isize {
 /// The arguments must be what the call with this number asks for.
 #[cfg(target_arch = "aarch64")]
 #[inline]
+#[allow(clippy::many_single_char_names)] // registers
 pub unsafe fn syscall(number: usize, arguments: [usize; 6]) -> isize {
     let [a, b, c, d, e, f] = arguments;
     let answer: isize;

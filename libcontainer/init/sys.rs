@@ -221,9 +221,8 @@ impl<K: Kernel> Sys<K> {
             made => return made.map(|pid| pid as u32),
         }
         // SAFETY: as above; without a stack of its own the new process uses its copy of this one.
-        let made = unsafe {
-            self.call(nr::CLONE, [(flags | CLONE_PIDFD) as usize, 0, place as usize, 0, 0, 0])
-        };
+        let made =
+            unsafe { self.call(nr::CLONE, [(flags | CLONE_PIDFD) as usize, 0, place as usize, 0, 0, 0]) };
         made.map(|pid| pid as u32)
     }
 
@@ -287,7 +286,11 @@ impl<K: Kernel> Sys<K> {
     }
 
     /// Lays out what an exec hands to the new program.
-    pub fn exec_table<'p>(&mut self, arguments: Strings<'p>, environment: Strings<'p>) -> Result<ExecTable<'p>> {
+    pub fn exec_table<'p>(
+        &mut self,
+        arguments: Strings<'p>,
+        environment: Strings<'p>,
+    ) -> Result<ExecTable<'p>> {
         let first = arguments.iter().count() + 1;
         let table = self.memory(first + environment.iter().count() + 1)?;
         let texts = arguments.iter().map(Some).chain([None]).chain(environment.iter().map(Some));
@@ -523,7 +526,13 @@ impl<K: Kernel> Sys<K> {
     }
 
     /// Sets an option of a filesystem being made, or makes it.
-    pub fn fsconfig(&mut self, fs: i32, command: usize, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
+    pub fn fsconfig(
+        &mut self,
+        fs: i32,
+        command: usize,
+        key: Option<&CStr>,
+        value: Option<&CStr>,
+    ) -> Result<()> {
         let text = |text: Option<&CStr>| text.map_or(0, |text| text.as_ptr() as usize);
         self.with_path(nr::FSCONFIG, [fs as usize, command, text(key), text(value), 0, 0]).map(drop)
     }

@@ -246,9 +246,10 @@ impl Container {
         let init = self.init.as_ref().ok_or_else(launch::not_running)?;
         match sys::pidfd_send_signal(init.pidfd.as_fd(), signal) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(launch::not_running()),
-            Err(error) if error.kind() == IoKind::InvalidInput => {
-                Err(Error::new(ErrorKind::InvalidConfig, format_args!("signal {signal}: there is no such signal")))
-            }
+            Err(error) if error.kind() == IoKind::InvalidInput => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format_args!("signal {signal}: there is no such signal"),
+            )),
             sent => sent.map_err(|error| Error::io(format_args!("send signal {signal}"), &error)),
         }
     }
@@ -275,7 +276,8 @@ impl Container {
         if !self.is_alive()? {
             return Err(launch::not_running());
         }
-        let none = || Error::new(ErrorKind::InvalidState, format_args!("{what}: the container has no cgroup"));
+        let none =
+            || Error::new(ErrorKind::InvalidState, format_args!("{what}: the container has no cgroup"));
         self.cgroup.as_ref().ok_or_else(none)
     }
 

@@ -67,15 +67,25 @@ impl Factory {
     ///
     /// As [`Factory::create`].
     pub fn create_with(
-        &self, id: &str, config: &Config, io: Io, notes: BTreeMap<String, String>,
+        &self,
+        id: &str,
+        config: &Config,
+        io: Io,
+        notes: BTreeMap<String, String>,
     ) -> Result<Container> {
         check::check(config)?;
         let home = Home::make(&self.root, id)?;
         let lock = home.lock()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let mut state =
-            State { id: id.to_owned(), init: None, cgroup: BTreeMap::new(), created, notes, config: config.clone() };
+        let mut state = State {
+            id: id.to_owned(),
+            init: None,
+            cgroup: BTreeMap::new(),
+            created,
+            notes,
+            config: config.clone(),
+        };
         // Before anything exists: whatever happens from here on, it can be found and removed.
         state.write(&home.state_file())?;
         let listener = home.listen()?;
@@ -118,7 +128,8 @@ impl Factory {
 
     /// Returns the names of all containers, sorted.
     pub fn list(&self) -> Result<Vec<String>> {
-        let failed = |error: &io::Error| Error::io(format_args!("list folder {:?}", self.root), error).at(&self.root);
+        let failed =
+            |error: &io::Error| Error::io(format_args!("list folder {:?}", self.root), error).at(&self.root);
         let mut ids = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(|error| failed(&error))? {
             let name = entry.map_err(|error| failed(&error))?.file_name();
@@ -176,7 +187,9 @@ impl Home {
                 let text = format!("container {id:?}: exists already");
                 Err(Error::new(ErrorKind::AlreadyExists, text).at(&home.folder))
             }
-            Err(error) => Err(Error::io(format_args!("make folder {:?}", home.folder), &error).at(&home.folder)),
+            Err(error) => {
+                Err(Error::io(format_args!("make folder {:?}", home.folder), &error).at(&home.folder))
+            }
         }
     }
 
@@ -255,7 +268,8 @@ impl Home {
 
     /// Names the socket by its folder's descriptor: a socket's path has at most 107 bytes.
     fn with_address(&self, act: impl Fn(&UnixAddr) -> nix::Result<()>) -> nix::Result<()> {
-        let folder = File::open(&self.folder).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+        let folder =
+            File::open(&self.folder).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
         let path = format!("/proc/self/fd/{}/start", folder.as_raw_fd());
         act(&UnixAddr::new(path.as_str())?)
     }

@@ -57,8 +57,8 @@ mod state;
 mod sys;
 
 pub use config::{
-    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace, NamespaceKind,
-    Network, Process, Propagation, Rlimit, Route, User, Veth,
+    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
+    NamespaceKind, Network, Process, Propagation, Rlimit, Route, User, Veth,
 };
 pub use container::{Container, Status};
 pub use error::{Error, ErrorKind, Result};

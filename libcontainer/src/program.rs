@@ -298,7 +298,7 @@ impl Reader<'_> {
 }
 
 /// The operations of a program, in order, each with the step of the plan that it belongs to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Operations<'p> {
     operations: Reader<'p>,
     data: &'p [u8],

@@ -39,9 +39,9 @@ pub(crate) struct Born {
 impl Born {
     /// Looks a process up; `None` where there is none of this number.
     pub(crate) fn of(pid: u32) -> Option<Born> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name is in parentheses and may hold anything; field 22 is the 20th after it.
-        let start = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+        let start = line.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
         Some(Born { pid, start })
     }
 }
@@ -49,7 +49,8 @@ impl Born {
 impl State {
     /// Writes the state so that a reader finds the old or the new one, whole.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
-        let failed = |error: &std::io::Error| Error::io(format_args!("write {}", file.display()), error).at(file);
+        let failed =
+            |error: &std::io::Error| Error::io(format_args!("write {}", file.display()), error).at(file);
         let next = file.with_extension("next");
         let bytes = serde_json::to_vec(self).map_err(|error| failed(&error.into()))?;
         File::create(&next).and_then(|mut next| next.write_all(&bytes)).map_err(|error| failed(&error))?;
@@ -58,11 +59,14 @@ impl State {
 
     /// Reads a state; `None` where there is none.
     pub(crate) fn read(file: &Path) -> Result<Option<State>> {
-        let failed = |error: &std::io::Error| Error::io(format_args!("read {}", file.display()), error).at(file);
+        let failed =
+            |error: &std::io::Error| Error::io(format_args!("read {}", file.display()), error).at(file);
         let mut bytes = Vec::new();
         match File::open(file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.and_then(|file| file.take(LIMIT).read_to_end(&mut bytes)).map_err(|error| failed(&error))?,
+            opened => opened
+                .and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
+                .map_err(|error| failed(&error))?,
         };
         let state = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::System, format_args!("read {}: {error}", file.display())).at(file)

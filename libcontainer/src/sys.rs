@@ -28,7 +28,11 @@ struct Birth {
 /// Starts an image with a set of descriptors: `fds` are pairs of a descriptor and its new number.
 ///
 /// Only the calling thread waits, until the image runs. Nothing of this process changes.
-pub(crate) fn spawn(image: BorrowedFd<'_>, arguments: [&CStr; 3], fds: &[(RawFd, RawFd)]) -> io::Result<(u32, OwnedFd)> {
+pub(crate) fn spawn(
+    image: BorrowedFd<'_>,
+    arguments: [&CStr; 3],
+    fds: &[(RawFd, RawFd)],
+) -> io::Result<(u32, OwnedFd)> {
     const STACK: usize = 64 * 1024;
     let free = fds.iter().map(|&(_, target)| target + 1).max().unwrap_or(3);
     let mut birth = Birth {
@@ -81,7 +85,8 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
 
 fn become_image(birth: &mut Birth) -> Result<(), i32> {
     let free = birth.free as usize;
-    let duplicate = |fd: RawFd| plain(nr::FCNTL, [fd as usize, libc::F_DUPFD_CLOEXEC as usize, free, 0, 0, 0]);
+    let duplicate =
+        |fd: RawFd| plain(nr::FCNTL, [fd as usize, libc::F_DUPFD_CLOEXEC as usize, free, 0, 0, 0]);
     let image = duplicate(birth.image)?;
     for source in &mut birth.sources {
         *source = duplicate(*source)? as RawFd;
@@ -159,7 +164,11 @@ pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> io::Result<ExitStatus> {
     checked(done.into())?;
     // SAFETY: after a successful wait the fields of a SIGCHLD are there.
     let status = unsafe { info.si_status() };
-    Ok(if info.si_code == libc::CLD_EXITED { ExitStatus::Exited(status) } else { ExitStatus::Signaled(status) })
+    Ok(if info.si_code == libc::CLD_EXITED {
+        ExitStatus::Exited(status)
+    } else {
+        ExitStatus::Signaled(status)
+    })
 }
 
 /// Returns the wait status of a process that has ended and that nobody can wait for any more; `None`

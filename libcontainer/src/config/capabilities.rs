@@ -83,6 +83,7 @@ impl CapabilitySet {
     }
 
     /// Returns the capabilities of both sets.
+    #[must_use]
     pub const fn union(self, other: CapabilitySet) -> CapabilitySet {
         CapabilitySet(self.0 | other.0)
     }

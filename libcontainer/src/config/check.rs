@@ -18,17 +18,17 @@ pub(crate) fn check(config: &Config) -> Result<()> {
         wrong.push(format!("cgroup path {:?}: must name a cgroup, without \"..\"", cgroup.path));
     }
     process_wrongs(&config.process, &mut wrong);
-    finish(wrong)
+    finish(&wrong)
 }
 
 /// Checks a process that joins a container.
 pub(crate) fn process(process: &Process) -> Result<()> {
     let mut wrong = Vec::new();
     process_wrongs(process, &mut wrong);
-    finish(wrong)
+    finish(&wrong)
 }
 
-fn finish(wrong: Vec<String>) -> Result<()> {
+fn finish(wrong: &[String]) -> Result<()> {
     if wrong.is_empty() {
         return Ok(());
     }
@@ -83,7 +83,10 @@ fn namespaces(config: &Config, wrong: &mut Vec<String>) {
         wrong.push("user namespace: a new one needs uid and gid mappings".to_owned());
     }
     for (name, mappings) in [("uid", &config.uid_mappings), ("gid", &config.gid_mappings)] {
-        mappings.iter().filter_map(mapping_wrong).for_each(|why| wrong.push(format!("{name} mapping: {why}")));
+        mappings
+            .iter()
+            .filter_map(mapping_wrong)
+            .for_each(|why| wrong.push(format!("{name} mapping: {why}")));
     }
     for key in config.sysctl.keys() {
         sysctl(config, key, wrong);
@@ -93,7 +96,8 @@ fn namespaces(config: &Config, wrong: &mut Vec<String>) {
 fn mapping_wrong(mapping: &IdMapping) -> Option<String> {
     let last = |first: u32| u64::from(first) + u64::from(mapping.size);
     // 4294967295 is no id: setresuid(2) takes it as "unchanged".
-    let fits = mapping.size > 0 && last(mapping.container) <= 0xffff_ffff && last(mapping.host) <= 0xffff_ffff;
+    let fits =
+        mapping.size > 0 && last(mapping.container) <= 0xffff_ffff && last(mapping.host) <= 0xffff_ffff;
     let IdMapping { container, host, size } = mapping;
     (!fits).then(|| format!("{size} ids from {container} on to {host} on are none, or beyond 4294967294"))
 }
@@ -113,9 +117,7 @@ fn sysctl(config: &Config, key: &str, wrong: &mut Vec<String>) {
         "kernel.shm_next_id",
     ];
     let dotted = key.replace('/', ".");
-    let plain = !dotted.is_empty()
-        && dotted.split('.').all(|part| !part.is_empty())
-        && !has_nul(key);
+    let plain = !dotted.is_empty() && dotted.split('.').all(|part| !part.is_empty()) && !has_nul(key);
     let namespace = match dotted.as_str() {
         name if IPC.contains(&name) || name.starts_with("fs.mqueue.") => NamespaceKind::Ipc,
         name if name.starts_with("net.") => NamespaceKind::Network,
@@ -139,7 +141,8 @@ fn mounts(config: &Config, wrong: &mut Vec<String>) {
         if let Err(error) = mount::Options::from_words(&mount.options) {
             wrong.push(format!("mount on {destination:?}: {error}"));
         }
-        let texts = [mount.source.to_string_lossy(), destination.to_string_lossy(), mount.kind.as_str().into()];
+        let texts =
+            [mount.source.to_string_lossy(), destination.to_string_lossy(), mount.kind.as_str().into()];
         if texts.iter().any(|text| has_nul(text)) || mount.options.iter().any(|text| has_nul(text)) {
             wrong.push(format!("mount on {destination:?}: has a NUL byte"));
         }
@@ -176,7 +179,8 @@ fn process_wrongs(process: &Process, wrong: &mut Vec<String>) {
     if !process.cwd.is_absolute() {
         wrong.push(format!("working directory {:?}: must be an absolute path", process.cwd));
     }
-    for variable in process.env.iter().filter(|variable| !variable.contains('=') || variable.starts_with('=')) {
+    for variable in process.env.iter().filter(|variable| !variable.contains('=') || variable.starts_with('='))
+    {
         wrong.push(format!("environment {variable:?}: is not NAME=value"));
     }
     for limit in &process.rlimits {
@@ -222,7 +226,11 @@ mod tests {
         config.namespaces = vec![Namespace { kind: NamespaceKind::Mount, path: None }];
         config.hostname = Some("box".to_owned());
         config.process.args.clear();
-        config.mounts = vec![Mount { destination: "/a".into(), options: vec!["shared".into(), "private".into()], ..Mount::default() }];
+        config.mounts = vec![Mount {
+            destination: "/a".into(),
+            options: vec!["shared".into(), "private".into()],
+            ..Mount::default()
+        }];
         config.sysctl.insert("kernel.panic".to_owned(), "1".to_owned());
         let error = check(&config).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);

@@ -347,8 +347,22 @@ impl Rlimit {
     pub(crate) fn resource(&self) -> Option<u32> {
         // include/uapi/asm-generic/resource.h
         const NAMES: [&str; 16] = [
-            "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
-            "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+            "CPU",
+            "FSIZE",
+            "DATA",
+            "STACK",
+            "CORE",
+            "RSS",
+            "NPROC",
+            "NOFILE",
+            "MEMLOCK",
+            "AS",
+            "LOCKS",
+            "SIGPENDING",
+            "MSGQUEUE",
+            "NICE",
+            "RTPRIO",
+            "RTTIME",
         ];
         let name = self.kind.strip_prefix("RLIMIT_")?;
         NAMES.iter().position(|&known| known == name).map(|number| number as u32)

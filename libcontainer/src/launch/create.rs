@@ -28,7 +28,10 @@ pub(crate) struct Created {
 /// Makes a container up to its program. `made` learns of the cgroup before it exists and of the first
 /// process as soon as it does, so that they can be found whatever happens then.
 pub(crate) fn create(
-    config: &Config, io: Io, listener: Option<BorrowedFd<'_>>, made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
+    config: &Config,
+    io: Io,
+    listener: Option<BorrowedFd<'_>>,
+    made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
 ) -> Result<Created> {
     check::check(config)?;
     let identity = resolve(&config.process, &config.rootfs)?;

@@ -31,7 +31,8 @@ pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Ch
     let kinds = differing(&proc)?;
     let identity = resolve(process, &proc.join("root"))?;
     let set_groups = fs::read_to_string(proc.join("setgroups")).is_ok_and(|word| word.trim() == "allow");
-    let root = File::open(proc.join("root")).map_err(|error| Error::io("open the container's root", &error))?;
+    let root =
+        File::open(proc.join("root")).map_err(|error| Error::io("open the container's root", &error))?;
     // What was read under this number was the container's: it still lives.
     if ended(target.pidfd, PollTimeout::ZERO)? {
         return Err(not_running());
@@ -86,13 +87,13 @@ pub(crate) fn not_running() -> Error {
 fn differing(proc: &Path) -> Result<u32> {
     let mut kinds = 0;
     for kind in NamespaceKind::ALL {
-        let of = |proc: &Path| fs::metadata(proc.join("ns").join(kind.file())).map(|namespace| namespace.ino());
+        let of =
+            |proc: &Path| fs::metadata(proc.join("ns").join(kind.file())).map(|namespace| namespace.ino());
         let Ok(ours) = of(Path::new("/proc/thread-self")) else {
             continue; // this kernel has no such kind
         };
-        let theirs = of(proc).map_err(|error| {
-            Error::io(format_args!("look at the container's {kind:?} namespace"), &error)
-        })?;
+        let theirs = of(proc)
+            .map_err(|error| Error::io(format_args!("look at the container's {kind:?} namespace"), &error))?;
         if ours != theirs {
             kinds |= kind.flag();
         }

@@ -15,7 +15,8 @@ pub(super) fn write(config: &Config, pid: u32) -> Result<()> {
     }
     if !may_set_groups(config) {
         let path = format!("/proc/{pid}/setgroups");
-        write_proc(Path::new(&path), "deny").map_err(|error| Error::io(format_args!("write {path:?}"), &error))?;
+        write_proc(Path::new(&path), "deny")
+            .map_err(|error| Error::io(format_args!("write {path:?}"), &error))?;
     }
     map(pid, "uid_map", "newuidmap", &config.uid_mappings)?;
     map(pid, "gid_map", "newgidmap", &config.gid_mappings)

@@ -39,12 +39,12 @@ pub(super) fn start(plan: &Plan, handed: &[BorrowedFd<'_>], streams: &Streams) -
     let images = own.iter().chain(handed).zip(first..);
     fds.extend(images.map(|(fd, number)| (fd.as_raw_fd(), number)));
 
-    let (first, count) = (text(first), text(handed.len()));
+    let (first, count) = (text(i64::from(first)), text(handed.len() as i64));
     let (pid, pidfd) = sys::spawn(image, [c"libcontainer-init", &first, &count], &fds).map_err(failed)?;
     Ok((Guarded::new(pid, pidfd), Sync::new(ours)))
 }
 
-fn text(number: impl ToString) -> CString {
+fn text(number: i64) -> CString {
     CString::new(number.to_string()).expect("digits have no NUL")
 }
 
@@ -79,7 +79,8 @@ fn executable() -> io::Result<OwnedFd> {
 fn sealed(fd: OwnedFd, bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(fd);
     file.write_all(bytes)?;
-    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    let seals =
+        SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file.into())
 }

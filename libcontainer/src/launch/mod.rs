@@ -89,7 +89,8 @@ pub(crate) fn resolve(process: &Process, root: &Path) -> Result<Resolved> {
     match &process.user {
         User::Ids { uid, gid, groups, umask } => {
             // Only HOME comes from the image's file; one that can't be read is no reason to fail.
-            let named = user::Identity::resolve_beneath(open()?, &uid.to_string(), &user::Defaults::default());
+            let named =
+                user::Identity::resolve_beneath(open()?, &uid.to_string(), &user::Defaults::default());
             let home = named.ok().map(|identity| identity.home);
             Ok(Resolved {
                 uid: *uid,
@@ -137,7 +138,11 @@ impl Streams {
             Stdio::Inherit | Stdio::Null => null(),
             Stdio::Fd(fd) => Some(fd.as_raw_fd()),
         };
-        streams.into_iter().zip(0..).filter_map(|(stream, number)| Some((source(stream, number)?, number))).collect()
+        streams
+            .into_iter()
+            .zip(0..)
+            .filter_map(|(stream, number)| Some((source(stream, number)?, number)))
+            .collect()
     }
 
     /// Returns what the program inherits beyond its standard streams.

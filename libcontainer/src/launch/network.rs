@@ -45,7 +45,8 @@ fn pair(outside: &mut Handle, netns: &File, veth: &Veth) -> Result<()> {
         tries += 1;
         match outside.add_veth(&pair) {
             Ok(_) => return Ok(()),
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) && veth.host_name.is_none() && tries < 8 => {}
+            Err(error)
+                if error.raw_os_error() == Some(libc::EEXIST) && veth.host_name.is_none() && tries < 8 => {}
             Err(error) => return Err(error.into()),
         }
     }

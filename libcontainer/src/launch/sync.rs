@@ -37,7 +37,11 @@ pub(crate) struct Sync {
 /// What the image says.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Started { pid: u32, pidfd: OwnedFd, in_cgroup: bool },
+    Started {
+        pid: u32,
+        pidfd: OwnedFd,
+        in_cgroup: bool,
+    },
     Console(OwnedFd),
     Ready,
     Exec,
@@ -117,7 +121,9 @@ impl Sync {
         }
         let length = received.bytes;
         Ok(match (Message::decode(&buffer[..length]), fd) {
-            (Some(Message::Started { pid, in_cgroup }), Some(pidfd)) => Event::Started { pid, pidfd, in_cgroup },
+            (Some(Message::Started { pid, in_cgroup }), Some(pidfd)) => {
+                Event::Started { pid, pidfd, in_cgroup }
+            }
             (Some(Message::Console), Some(master)) => Event::Console(master),
             (Some(Message::Ready), None) => Event::Ready,
             (Some(Message::Exec), None) => Event::Exec,
@@ -131,7 +137,11 @@ impl Sync {
     }
 
     /// Waits for the exec, after which there is only the end of file.
-    pub(crate) fn executed(&self, process: BorrowedFd<'_>, explain: &dyn Fn(&Failure) -> Error) -> Result<()> {
+    pub(crate) fn executed(
+        &self,
+        process: BorrowedFd<'_>,
+        explain: &dyn Fn(&Failure) -> Error,
+    ) -> Result<()> {
         let mut exec = false;
         loop {
             match self.receive(process)? {

@@ -84,4 +84,3 @@ fn node(builder: &mut Builder, config: &Config, device: &Device) -> Result<()> {
     builder.op(Op::Node { path: &path, mode, major, minor, uid, gid });
     Ok(())
 }
-

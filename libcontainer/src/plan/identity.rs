@@ -1,17 +1,21 @@
 //! Who the process is, what it may use and what it may do: in the order that the kernel asks for.
 
-use super::builder::{Builder, text};
 use super::Circumstances;
+use super::builder::{Builder, text};
 use crate::config::Process;
 use crate::error::{Error, ErrorKind, Result};
 use crate::program::{Op, Slot};
 
 /// Turns the process that set the container up into the one that was asked for.
 pub(super) fn take(
-    builder: &mut Builder, process: &Process, circumstances: &Circumstances, console: Option<Slot>,
+    builder: &mut Builder,
+    process: &Process,
+    circumstances: &Circumstances,
+    console: Option<Slot>,
 ) -> Result<()> {
     for limit in &process.rlimits {
-        let unknown = || Error::new(ErrorKind::InvalidConfig, format_args!("rlimit {:?}: unknown", limit.kind));
+        let unknown =
+            || Error::new(ErrorKind::InvalidConfig, format_args!("rlimit {:?}: unknown", limit.kind));
         let resource = limit.resource().ok_or_else(unknown)?;
         builder.step(format!("set {} to {} and {}", limit.kind, limit.soft, limit.hard));
         builder.op(Op::Rlimit { resource, soft: limit.soft, hard: limit.hard });

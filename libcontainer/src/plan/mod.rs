@@ -121,14 +121,14 @@ impl Plan {
         let mut builder = Builder::default();
         let handed = hand_over(&mut builder, circumstances, &[])?;
         let sources = Sources::on_the_host(&mut builder, config)?;
-        namespaces::make(&mut builder, config, circumstances, &handed)?;
+        namespaces::make(&mut builder, config, circumstances, &handed);
 
         builder.step("wait for the parent's preparations").op(Op::AwaitGo {}).op(Op::Dumpable { on: false });
         namespaces::settle(&mut builder, config, circumstances);
         builder.step("begin a session").op(Op::Setsid {}).op(Op::Umask { mask: 0 });
 
         let proc = namespaces::open_proc(&mut builder, config)?;
-        mounts::root(&mut builder, config, &sources)?;
+        mounts::root(&mut builder, config)?;
         for (mount, source) in config.mounts.iter().zip(&sources.mounts) {
             mounts::mount(&mut builder, config, circumstances, mount, *source)?;
         }
@@ -147,12 +147,16 @@ impl Plan {
             Some(listener) => builder.op(Op::AcceptStart { listener }),
             None => builder.op(Op::AwaitStart {}),
         };
-        finish(builder, &config.process, circumstances, handed)
+        Ok(finish(builder, &config.process, circumstances, &handed))
     }
 
     /// Plans a process that joins a container, in the namespaces whose flags are in `kinds`.
     pub(crate) fn enter(
-        process: &Process, kinds: u32, user_namespace: bool, moved_root: bool, circumstances: &Circumstances,
+        process: &Process,
+        kinds: u32,
+        user_namespace: bool,
+        moved_root: bool,
+        circumstances: &Circumstances,
     ) -> Result<Plan> {
         let mut builder = Builder::default();
         let own = if moved_root { &[Handed::Container, Handed::Root][..] } else { &[Handed::Container] };
@@ -173,11 +177,11 @@ impl Plan {
         }
         builder.step("begin a session").op(Op::Setsid {}).op(Op::Umask { mask: 0 });
         builder.step("open the container's root");
-        const O_PATH_DIRECTORY: u32 = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-        builder.op(Op::OpenHost { slot: Slot::ROOT, path: c"/", flags: O_PATH_DIRECTORY });
+        let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
+        builder.op(Op::OpenHost { slot: Slot::ROOT, path: c"/", flags });
         let console = console(&mut builder, process, circumstances, false)?;
         identity::take(&mut builder, process, circumstances, console)?;
-        finish(builder, process, circumstances, handed)
+        Ok(finish(builder, process, circumstances, &handed))
     }
 
     /// Returns the program's bytes.
@@ -193,7 +197,9 @@ impl Plan {
 
 /// Gives each descriptor that the parent hands over its slot, in this order.
 fn hand_over(
-    builder: &mut Builder, circumstances: &Circumstances, own: &[Handed],
+    builder: &mut Builder,
+    circumstances: &Circumstances,
+    own: &[Handed],
 ) -> Result<Vec<(Handed, Slot)>> {
     let mut all = own.to_vec();
     all.extend((0..circumstances.joins.len()).map(Handed::Namespace));
@@ -209,7 +215,10 @@ fn find(handed: &[(Handed, Slot)], wanted: Handed) -> Option<Slot> {
 
 /// Opens the process's terminal.
 fn console(
-    builder: &mut Builder, process: &Process, circumstances: &Circumstances, bind: bool,
+    builder: &mut Builder,
+    process: &Process,
+    circumstances: &Circumstances,
+    bind: bool,
 ) -> Result<Option<Slot>> {
     if !process.terminal {
         return Ok(None);
@@ -225,10 +234,13 @@ fn console(
 
 /// The last steps: what the program inherits, and the program.
 fn finish(
-    mut builder: Builder, process: &Process, circumstances: &Circumstances, handed: Vec<(Handed, Slot)>,
-) -> Result<Plan> {
+    mut builder: Builder,
+    process: &Process,
+    circumstances: &Circumstances,
+    handed: &[(Handed, Slot)],
+) -> Plan {
     for index in 0..circumstances.inherited {
-        let slot = find(&handed, Handed::Inherited(index)).unwrap_or(Slot::NONE);
+        let slot = find(handed, Handed::Inherited(index)).unwrap_or(Slot::NONE);
         builder.step(format!("hand over descriptor {}", 3 + index));
         builder.op(Op::Inherit { slot, number: 3 + index as i32 });
     }
@@ -244,7 +256,7 @@ fn finish(
         environment: crate::program::Strings(&environment),
     });
     let (program, steps) = builder.finish();
-    Ok(Plan { program, steps, handed: handed.into_iter().map(|(handed, _)| handed).collect() })
+    Plan { program, steps, handed: handed.iter().map(|(handed, _)| *handed).collect() }
 }
 
 #[cfg(test)]

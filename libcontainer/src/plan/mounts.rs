@@ -59,7 +59,7 @@ fn parse(mount: &Mount) -> Result<Options> {
 }
 
 /// Makes the mount namespace the container's own, and the rootfs its root.
-pub(super) fn root(builder: &mut Builder, config: &Config, _: &Sources) -> Result<()> {
+pub(super) fn root(builder: &mut Builder, config: &Config) -> Result<()> {
     // What a mount shall receive from the host, it can only receive from a peer.
     let receives = config.rootfs_propagation.is_some_and(|kind| kind != Propagation::Private)
         || config.mounts.iter().any(|mount| mount.options.iter().any(|word| is_propagation(word)));
@@ -77,10 +77,16 @@ fn is_propagation(word: &str) -> bool {
 
 /// Makes one mount of the configuration.
 pub(super) fn mount(
-    builder: &mut Builder, config: &Config, circumstances: &Circumstances, mount: &Mount, slot: Slot,
+    builder: &mut Builder,
+    config: &Config,
+    circumstances: &Circumstances,
+    mount: &Mount,
+    slot: Slot,
 ) -> Result<()> {
     let options = parse(mount)?;
-    for (unknown, word) in [(options.tmpcopyup(), "tmpcopyup"), (options.idmap() || options.ridmap(), "idmap")] {
+    for (unknown, word) in
+        [(options.tmpcopyup(), "tmpcopyup"), (options.idmap() || options.ridmap(), "idmap")]
+    {
         if unknown {
             let text = format!("mount on {:?}: option {word} is not supported", mount.destination);
             return Err(Error::new(ErrorKind::Unsupported, text));
@@ -92,7 +98,8 @@ pub(super) fn mount(
         builder.step(format!("bind {:?} on {:?}", mount.source, mount.destination));
         builder.op(Op::Tree { slot, path: &source, recursive: bind == Bind::Recursive });
         builder.op(Op::Attach { tree: slot, path: &target, make: LIKE_TREE, resolve: 0 });
-        return Ok(attributes(builder, slot, &options, true));
+        attributes(builder, slot, &options, true);
+        return Ok(());
     }
     builder.step(format!("mount {:?} on {:?}", mount.kind, mount.destination));
     match mount.kind.as_str() {
@@ -105,7 +112,13 @@ pub(super) fn mount(
 }
 
 /// Makes a filesystem and attaches it.
-fn filesystem(builder: &mut Builder, mount: &Mount, options: &Options, slot: Slot, resolve: u64) -> Result<()> {
+fn filesystem(
+    builder: &mut Builder,
+    mount: &Mount,
+    options: &Options,
+    slot: Slot,
+    resolve: u64,
+) -> Result<()> {
     let (fstype, source, target) = (text(&mount.kind)?, text(&mount.source)?, inside(&mount.destination)?);
     new_mount(builder, slot, &fstype, &source, options.data(), options.attr_set())?;
     builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve });
@@ -113,7 +126,12 @@ fn filesystem(builder: &mut Builder, mount: &Mount, options: &Options, slot: Slo
 }
 
 fn new_mount(
-    builder: &mut Builder, slot: Slot, fstype: &CString, source: &CString, data: &[String], attributes: u64,
+    builder: &mut Builder,
+    slot: Slot,
+    fstype: &CString,
+    source: &CString,
+    data: &[String],
+    attributes: u64,
 ) -> Result<()> {
     let mut pairs = Vec::with_capacity(2 * data.len());
     for word in data {
@@ -150,7 +168,11 @@ fn attributes(builder: &mut Builder, tree: Slot, options: &Options, bind: bool) 
 
 /// Shows the container's control groups, whatever the host's layout is.
 fn cgroup(
-    builder: &mut Builder, config: &Config, circumstances: &Circumstances, mount: &Mount, options: &Options,
+    builder: &mut Builder,
+    config: &Config,
+    circumstances: &Circumstances,
+    mount: &Mount,
+    options: &Options,
     slot: Slot,
 ) -> Result<()> {
     if let Some(unified) = circumstances.hierarchies.iter().find(|hierarchy| hierarchy.name.is_empty()) {
@@ -179,7 +201,12 @@ fn cgroup(
 
 /// Mounts a hierarchy; without a cgroup namespace of the container's own, its cgroup is bound.
 fn hierarchy(
-    builder: &mut Builder, config: &Config, path: &Path, hierarchy: &Hierarchy, options: &Options, slot: Slot,
+    builder: &mut Builder,
+    config: &Config,
+    path: &Path,
+    hierarchy: &Hierarchy,
+    options: &Options,
+    slot: Slot,
 ) -> Result<()> {
     let target = inside(path)?;
     if config.has(NamespaceKind::Cgroup) {

@@ -8,8 +8,11 @@ use crate::program::{Op, Slot};
 
 /// Joins the namespaces that exist and clones into those that don't.
 pub(super) fn make(
-    builder: &mut Builder, config: &Config, circumstances: &Circumstances, handed: &[(Handed, Slot)],
-) -> Result<()> {
+    builder: &mut Builder,
+    config: &Config,
+    circumstances: &Circumstances,
+    handed: &[(Handed, Slot)],
+) {
     for (index, kind) in circumstances.joins.iter().enumerate() {
         let path = config.namespaces.iter().find(|namespace| namespace.kind == *kind);
         let path = path.and_then(|namespace| namespace.path.clone()).unwrap_or_default();
@@ -26,7 +29,6 @@ pub(super) fn make(
     builder.step(format!("make namespaces {}", names.join(", ")));
     let cgroup = find(handed, Handed::Cgroup).unwrap_or(Slot::NONE);
     builder.op(Op::Clone { flags, cgroup });
-    Ok(())
 }
 
 /// A cgroup namespace shows the cgroup that its maker is in: where the process is moved after its
