@@ -2,7 +2,7 @@
 //!
 //! `core` is compiled with unwinding and calls the C library's memory functions; neither exists here.
 
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 use core::ffi::{CStr, c_char};
 use core::panic::PanicInfo;
 
@@ -49,7 +49,7 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise; the direction flag is clear on entry to every function.
     unsafe {
-        asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _,
+        core::arch::asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _,
             options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -97,7 +97,7 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, count: usize) -> *mut u8 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise; the direction flag is clear on entry to every function.
     unsafe {
-        asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") value as u8,
+        core::arch::asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") value as u8,
             options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]

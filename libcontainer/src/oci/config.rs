@@ -1,0 +1,317 @@
+//! From what a bundle asks for to a configuration.
+
+use std::path::{Path, PathBuf};
+
+use cgroups::{DeviceAccess, DeviceRule};
+
+use super::{invalid, spec};
+use crate::config::{
+    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace, NamespaceKind,
+    Network, Process, Propagation, Rlimit, User,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Makes the configuration of a container from its bundle.
+pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Config> {
+    let mut asked = Vec::new();
+    asked.extend(spec.hooks.0.then(|| "hooks".to_owned()));
+    asked.extend(spec.vm.0.then(|| "vm".to_owned()));
+    if let Some(process) = &spec.process {
+        process_asks(process, "process.", &mut asked);
+    }
+    linux_asks(&spec.linux, &mut asked);
+    mounts_ask(&spec.mounts, &mut asked);
+    refuse(&asked)?;
+
+    let linux = &spec.linux;
+    let root = spec.root.as_ref().ok_or_else(|| invalid("root: is missing"))?;
+    if root.path.is_empty() {
+        return Err(invalid("root.path: is missing"));
+    }
+    let unprocessed = || invalid("process: is missing, and a container is made to run one");
+    let mut config = Config {
+        rootfs: bundle.join(path(&root.path, "root.path")?),
+        readonly_rootfs: root.readonly,
+        rootfs_propagation: propagation(&linux.rootfs_propagation)?,
+        hostname: name(&spec.hostname, "hostname")?,
+        domainname: name(&spec.domainname, "domainname")?,
+        namespaces: linux.namespaces.iter().map(namespace).collect::<Result<_>>()?,
+        uid_mappings: linux.uid_mappings.iter().map(mapping).collect(),
+        gid_mappings: linux.gid_mappings.iter().map(mapping).collect(),
+        mounts: spec.mounts.iter().map(|one| mount(one, bundle)).collect::<Result<_>>()?,
+        devices: linux.devices.iter().map(device).collect::<Result<_>>()?,
+        masked_paths: linux.masked_paths.iter().map(PathBuf::from).collect(),
+        readonly_paths: linux.readonly_paths.iter().map(PathBuf::from).collect(),
+        sysctl: linux.sysctl.clone(),
+        cgroup: Some(cgroup(linux, id)?),
+        process: made_process(spec.process.as_ref().ok_or_else(unprocessed)?)?,
+        ..Config::default()
+    };
+    if config.is_new(NamespaceKind::Network) {
+        config.networks.push(Network::Loopback);
+    }
+    Ok(config)
+}
+
+/// Makes a process that joins a container.
+pub(super) fn process(process: &spec::Process) -> Result<Process> {
+    let mut asked = Vec::new();
+    process_asks(process, "", &mut asked);
+    refuse(&asked)?;
+    made_process(process)
+}
+
+// ---- what isn't done yet ----
+
+fn refuse(asked: &[String]) -> Result<()> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let text = format!("not supported yet: {}", asked.join(", "));
+    Err(Error::new(ErrorKind::Unsupported, text))
+}
+
+fn process_asks(process: &spec::Process, prefix: &str, asked: &mut Vec<String>) {
+    // The host's own confinement stays: nobody is less confined than that.
+    let profile = !matches!(process.apparmor_profile.as_str(), "" | "unconfined");
+    let fields = [
+        (profile, "apparmorProfile"),
+        (process.selinux_label.0, "selinuxLabel"),
+        (process.scheduler.0, "scheduler"),
+        (process.io_priority.0, "ioPriority"),
+        (process.exec_cpu_affinity.0, "execCPUAffinity"),
+    ];
+    name_asked(&fields, prefix, asked);
+}
+
+fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
+    let fields = [
+        (linux.seccomp.0, "seccomp"),
+        (linux.mount_label.0, "mountLabel"),
+        (linux.intel_rdt.0, "intelRdt"),
+        (linux.time_offsets.0, "timeOffsets"),
+        (linux.personality.0, "personality"),
+        (linux.memory_policy.0, "memoryPolicy"),
+        (!linux.net_devices.is_empty(), "netDevices"),
+    ];
+    name_asked(&fields, "linux.", asked);
+    let resources = &linux.resources;
+    let (memory, cpu) = (&resources.memory, &resources.cpu);
+    let limited = |limit: Option<i64>| limit.is_some_and(|limit| limit > 0);
+    let fields = [
+        (limited(memory.kernel), "memory.kernel"),
+        (limited(memory.kernel_tcp), "memory.kernelTCP"),
+        (memory.swappiness.is_some(), "memory.swappiness"),
+        (memory.disable_oom_killer, "memory.disableOOMKiller"),
+        // Every memory cgroup counts its children since Linux 5.11.
+        (memory.use_hierarchy == Some(false), "memory.useHierarchy"),
+        (cpu.realtime_runtime.0, "cpu.realtimeRuntime"),
+        (cpu.realtime_period.0, "cpu.realtimePeriod"),
+        (resources.block_io.0, "blockIO"),
+        (resources.hugepage_limits.0, "hugepageLimits"),
+        (resources.network.0, "network"),
+        (resources.rdma.0, "rdma"),
+    ];
+    name_asked(&fields, "linux.resources.", asked);
+}
+
+fn mounts_ask(mounts: &[spec::Mount], asked: &mut Vec<String>) {
+    for (number, mount) in mounts.iter().enumerate() {
+        let fields = [(mount.uid_mappings.0, "uidMappings"), (mount.gid_mappings.0, "gidMappings")];
+        name_asked(&fields, &format!("mounts[{number}]."), asked);
+        let words = mount.options.iter().filter(|word| matches!(word.as_str(), "idmap" | "ridmap" | "tmpcopyup"));
+        asked.extend(words.map(|word| format!("mounts[{number}].options {word:?}")));
+    }
+}
+
+fn name_asked(fields: &[(bool, &str)], prefix: &str, asked: &mut Vec<String>) {
+    asked.extend(fields.iter().filter(|(is, _)| *is).map(|(_, name)| format!("{prefix}{name}")));
+}
+
+// ---- the process ----
+
+fn made_process(process: &spec::Process) -> Result<Process> {
+    let mut rlimits: Vec<Rlimit> = Vec::with_capacity(process.rlimits.len());
+    for spec::Rlimit { kind, soft, hard } in &process.rlimits {
+        if rlimits.iter().any(|known| known.kind == *kind) {
+            return Err(invalid(format_args!("process.rlimits: {kind:?} is there twice")));
+        }
+        rlimits.push(Rlimit { kind: kind.clone(), soft: *soft, hard: *hard });
+    }
+    let size = process.console_size.as_ref().filter(|_| process.terminal);
+    Ok(Process {
+        args: process.args.clone(),
+        env: process.env.clone(),
+        cwd: path(&process.cwd, "process.cwd")?.to_owned(),
+        user: user(&process.user),
+        terminal: process.terminal,
+        terminal_size: size.map(|size| (size.height, size.width)),
+        capabilities: process.capabilities.as_ref().map(capabilities).unwrap_or_default(),
+        rlimits,
+        no_new_privileges: process.no_new_privileges,
+        oom_score_adj: process.oom_score_adj,
+    })
+}
+
+fn user(user: &spec::User) -> User {
+    // The specification knows names on Windows only; here one counts where there are no numbers.
+    if user.uid == 0 && user.gid == 0 && !user.username.is_empty() {
+        return User::Spec(user.username.clone());
+    }
+    User::Ids { uid: user.uid, gid: user.gid, groups: user.additional_gids.clone(), umask: user.umask }
+}
+
+fn capabilities(sets: &spec::Capabilities) -> Capabilities {
+    // The specification asks to go on without capabilities that can't be granted.
+    let set = |names: &[String]| -> CapabilitySet { names.iter().filter_map(|name| name.parse().ok()).collect() };
+    let (permitted, inheritable) = (set(&sets.permitted), set(&sets.inheritable));
+    let raisable = permitted.bits() & inheritable.bits();
+    Capabilities {
+        bounding: set(&sets.bounding),
+        effective: set(&sets.effective),
+        permitted,
+        inheritable,
+        ambient: CapabilitySet::from_bits(set(&sets.ambient).bits() & raisable),
+    }
+}
+
+// ---- the container ----
+
+fn path<'a>(text: &'a str, what: &str) -> Result<&'a Path> {
+    if text.contains('\0') { Err(invalid(format_args!("{what} {text:?}: has a NUL byte"))) } else { Ok(Path::new(text)) }
+}
+
+fn name(text: &str, what: &str) -> Result<Option<String>> {
+    path(text, what)?;
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+fn propagation(word: &str) -> Result<Option<Propagation>> {
+    Ok(Some(match word {
+        "" => return Ok(None),
+        "private" | "rprivate" => Propagation::Private,
+        "slave" | "rslave" => Propagation::Slave,
+        "shared" | "rshared" => Propagation::Shared,
+        "unbindable" | "runbindable" => Propagation::Unbindable,
+        _ => return Err(invalid(format_args!("linux.rootfsPropagation {word:?}: unknown"))),
+    }))
+}
+
+fn namespace(namespace: &spec::Namespace) -> Result<Namespace> {
+    let kind = match namespace.kind.as_str() {
+        "pid" => NamespaceKind::Pid,
+        "network" => NamespaceKind::Network,
+        "mount" => NamespaceKind::Mount,
+        "ipc" => NamespaceKind::Ipc,
+        "uts" => NamespaceKind::Uts,
+        "user" => NamespaceKind::User,
+        "cgroup" => NamespaceKind::Cgroup,
+        "time" => NamespaceKind::Time,
+        other => return Err(invalid(format_args!("linux.namespaces: type {other:?} is unknown"))),
+    };
+    let joined = path(&namespace.path, "linux.namespaces: path")?;
+    if !namespace.path.is_empty() && !joined.is_absolute() {
+        return Err(invalid(format_args!("linux.namespaces: path {joined:?} must be absolute")));
+    }
+    Ok(Namespace { kind, path: (!namespace.path.is_empty()).then(|| joined.to_owned()) })
+}
+
+fn mapping(mapping: &spec::IdMapping) -> IdMapping {
+    IdMapping { container: mapping.container, host: mapping.host, size: mapping.size }
+}
+
+fn mount(mount: &spec::Mount, bundle: &Path) -> Result<Mount> {
+    let mut options = mount.options.clone();
+    let says_bind = options.iter().any(|word| matches!(word.as_str(), "bind" | "rbind"));
+    if mount.kind == "bind" && !says_bind {
+        options.push("bind".to_owned());
+    }
+    let is_bind = says_bind || mount.kind == "bind";
+    if mount.kind.is_empty() && !is_bind {
+        return Err(invalid(format_args!("mount on {:?}: has neither a type nor \"bind\"", mount.destination)));
+    }
+    let source = match (is_bind, mount.source.is_empty()) {
+        (true, true) => return Err(invalid(format_args!("bind on {:?}: has no source", mount.destination))),
+        (true, false) => bundle.join(&mount.source),
+        (false, true) => PathBuf::from(&mount.kind),
+        (false, false) => PathBuf::from(&mount.source),
+    };
+    if mount.destination.is_empty() {
+        return Err(invalid("mount: has no destination"));
+    }
+    let kind = if is_bind { String::new() } else { mount.kind.clone() };
+    // A relative destination begins at the container's root.
+    Ok(Mount { destination: Path::new("/").join(&mount.destination), kind, source, options })
+}
+
+fn device(device: &spec::Device) -> Result<Device> {
+    let kind = match device.kind.as_str() {
+        "c" | "u" => DeviceKind::Character,
+        "b" => DeviceKind::Block,
+        "p" => DeviceKind::Fifo,
+        other => return Err(invalid(format_args!("device {:?}: type {other:?} is unknown", device.path))),
+    };
+    let number = |number: i64| {
+        let wrong = || invalid(format_args!("device {:?}: number {number} is none", device.path));
+        u32::try_from(number).map_err(|_| wrong())
+    };
+    let (major, minor) = if kind == DeviceKind::Fifo { (0, 0) } else { (number(device.major)?, number(device.minor)?) };
+    let mode = device.file_mode.unwrap_or(0o666) & 0o7777;
+    Ok(Device { path: PathBuf::from(&device.path), kind, major, minor, mode, uid: device.uid, gid: device.gid })
+}
+
+// ---- the control group ----
+
+fn cgroup(linux: &spec::Linux, id: &str) -> Result<Cgroup> {
+    let named = path(&linux.cgroups_path, "linux.cgroupsPath")?;
+    let path = if linux.cgroups_path.is_empty() { Path::new("/").join(id) } else { named.to_owned() };
+    let devices = linux.resources.devices.iter().map(device_rule).collect::<Result<_>>()?;
+    Ok(Cgroup { path, resources: resources(&linux.resources), devices })
+}
+
+fn resources(wanted: &spec::Resources) -> cgroups::Resources {
+    let mut resources = cgroups::Resources { unified: wanted.unified.clone(), ..Default::default() };
+    let spec::Resources { memory, cpu, pids, .. } = wanted;
+    if *memory != spec::Memory::default() {
+        let limits = resources.memory.get_or_insert_default();
+        (limits.limit, limits.reservation, limits.swap) = (memory.limit, memory.reservation, memory.swap);
+        limits.check_before_update = memory.check_before_update;
+    }
+    if *cpu != spec::Cpu::default() {
+        let limits = resources.cpu.get_or_insert_default();
+        (limits.shares, limits.quota, limits.period, limits.burst) = (cpu.shares, cpu.quota, cpu.period, cpu.burst);
+        limits.idle = cpu.idle.map(|idle| idle != 0);
+    }
+    if !cpu.cpus.is_empty() || !cpu.mems.is_empty() {
+        let sets = resources.cpuset.get_or_insert_default();
+        let given = |list: &str| (!list.is_empty()).then(|| list.to_owned());
+        (sets.cpus, sets.mems) = (given(&cpu.cpus), given(&cpu.mems));
+    }
+    // Until 1.3 the field had no way to be absent: engines write 0 for no limit.
+    if let Some(limit) = pids.limit.filter(|limit| *limit != 0) {
+        resources.pids.get_or_insert_default().limit = Some(limit);
+    }
+    resources
+}
+
+fn device_rule(rule: &spec::DeviceRule) -> Result<DeviceRule> {
+    use cgroups::DeviceKind::{All, Block, Char};
+    let kind = match rule.kind.as_str() {
+        "" | "a" => All,
+        "b" => Block,
+        "c" | "u" => Char,
+        other => return Err(invalid(format_args!("linux.resources.devices: type {other:?} is unknown"))),
+    };
+    let number = |number: Option<i64>| match number {
+        None | Some(-1) => Ok(None),
+        Some(number) => {
+            let wrong = || invalid(format_args!("linux.resources.devices: number {number} is none"));
+            u32::try_from(number).map(Some).map_err(|_| wrong())
+        }
+    };
+    let access = match rule.access.as_str() {
+        "" => DeviceAccess::all(),
+        letters => letters.parse().map_err(|error| invalid(format_args!("linux.resources.devices: {error}")))?,
+    };
+    Ok(DeviceRule { allow: rule.allow, kind, major: number(rule.major)?, minor: number(rule.minor)?, access })
+}
