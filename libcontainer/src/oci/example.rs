@@ -11,7 +11,7 @@ use super::VERSION;
 
 const CAPABILITIES: [&str; 3] = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
-const MASKED: [&str; 10] = [
+const MASKED: [&str; 11] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/kcore",
@@ -22,24 +22,25 @@ const MASKED: [&str; 10] = [
     "/proc/sched_debug",
     "/sys/firmware",
     "/proc/scsi",
+    "/sys/devices/virtual/tpm",
 ];
 
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Returns the text of a `config.json` that runs `sh` on a terminal in the bundle's `rootfs`: the one that
-/// `runc spec` writes, so that what is built on it goes on.
+/// a new `runc spec` writes, so that what is built on it goes on.
 ///
 /// With `rootless` it is one for the calling user: root inside is that user outside, the network is the
 /// host's, and nothing is limited.
 pub fn default_spec(rootless: bool) -> String {
     let mut kinds = vec!["pid", "network", "ipc", "uts", "mount"];
-    if rootless {
-        kinds.retain(|kind| *kind != "network");
-        kinds.push("user");
-    }
     // On v1 the mount of type cgroup shows the container's own part of each hierarchy anyway.
     if Hierarchies::detect().is_ok_and(|found| found.layout() == Layout::V2) {
         kinds.push("cgroup");
+    }
+    if rootless {
+        kinds.retain(|kind| *kind != "network");
+        kinds.push("user");
     }
     let (user, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let own = |host| if rootless { vec![IdMapping { container: 0, host, size: 1 }] } else { Vec::new() };
@@ -78,9 +79,8 @@ fn process() -> Process {
     let capabilities = Capabilities {
         bounding: set.clone(),
         effective: set.clone(),
-        permitted: set.clone(),
-        inheritable: Vec::new(),
-        ambient: set,
+        permitted: set,
+        ..Capabilities::default()
     };
     Process {
         terminal: true,

@@ -215,7 +215,6 @@ part!(Resources {
     cpu: Cpu,
     pids: Pids,
     unified: BTreeMap<String, String>,
-    #[allow(clippy::struct_field_names)]
     block_io as "blockIO": Asked,
     hugepage_limits: Asked,
     network: Asked,
@@ -243,7 +242,6 @@ part!(Memory {
     kernel: Option<i64>,
     kernel_tcp as "kernelTCP": Option<i64>,
     swappiness: Option<u64>,
-    #[allow(clippy::doc_markdown)]
     disable_oom_killer as "disableOOMKiller": bool,
     use_hierarchy: Option<bool>,
 });
