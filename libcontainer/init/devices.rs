@@ -43,6 +43,9 @@ impl<K: Kernel> Machine<K> {
     /// Opens a terminal of the container's devpts. Its other end comes from the master itself, not
     /// from a path that an image could have prepared.
     pub fn console(&mut self, peer: Slot, size: (u32, u32), owner: (u32, u32), bind: bool) -> Result<()> {
+        const TCGETS: usize = 0x5401;
+        const TCSETS: usize = 0x5402;
+        const ONLCR: u32 = 4;
         const TIOCSPTLCK: usize = 0x4004_5431;
         const TIOCGPTN: usize = 0x8004_5430;
         const TIOCGPTPEER: usize = 0x5441;
@@ -60,6 +63,11 @@ impl<K: Kernel> Machine<K> {
         if rows != 0 && columns != 0 {
             self.sys.ioctl_with(terminal, TIOCSWINSZ, &mut [rows as u16, columns as u16, 0, 0])?;
         }
+        // A newline stays one: whoever shows this terminal on another has that one add the return.
+        let mut mode = [0_u32; 9]; // struct termios: four words of flags, then characters
+        self.sys.ioctl_with(terminal, TCGETS, &mut mode)?;
+        mode[1] &= !ONLCR;
+        self.sys.ioctl_with(terminal, TCSETS, &mut mode)?;
         self.sys.chown(terminal, c"", owner.0, owner.1)?;
         if bind {
             let mut number = 0_i32;

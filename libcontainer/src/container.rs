@@ -58,6 +58,9 @@ pub struct Container {
     config: Config,
     init: Option<Init>,
     cgroup: Option<Cgroup>,
+    /// Whether the processes in the cgroup are this container's: not where its maker was killed before
+    /// there was one.
+    inhabited: bool,
     start: Start,
     console: Option<OwnedFd>,
     home: Option<Home>,
@@ -113,6 +116,7 @@ impl Container {
             config: config.clone(),
             init: Some(Init { pid: init.pid, pidfd: init.let_go() }),
             cgroup: cgroup.map(cgroups::Active::commit),
+            inhabited: true,
             start,
             console,
             home,
@@ -120,9 +124,16 @@ impl Container {
         }
     }
 
-    pub(crate) fn found(config: Config, init: Option<Init>, cgroup: Option<Cgroup>, home: Home) -> Container {
+    /// One that was found by its home; `inhabited` unless its maker was killed before it had a process.
+    pub(crate) fn found(
+        config: Config,
+        init: Option<Init>,
+        cgroup: Option<Cgroup>,
+        inhabited: bool,
+        home: Home,
+    ) -> Container {
         let start = if home.is_started() { Start::Done } else { Start::Connection };
-        Container { config, init, cgroup, start, console: None, home: Some(home), ended: None }
+        Container { config, init, cgroup, inhabited, start, console: None, home: Some(home), ended: None }
     }
 
     /// Runs the program.
@@ -307,11 +318,15 @@ impl Container {
     ///
     /// What could not be removed; the rest is gone then, and the call can be made again.
     pub fn delete(mut self) -> Result<()> {
-        self.clear()?;
-        match self.home.take() {
-            Some(home) => home.remove(),
-            None => Ok(()),
+        let _lock = self.home.as_ref().map(Home::lock).transpose()?;
+        if let Some(home) = self.home.as_ref().filter(|_| !self.inhabited)
+            && home.state()?.is_some_and(|state| state.init.is_some())
+        {
+            let text = format!("container {:?}: was being made; look again", home.id());
+            return Err(Error::new(ErrorKind::InvalidState, text));
         }
+        self.clear()?;
+        self.home.as_ref().map_or(Ok(()), Home::remove)
     }
 
     fn clear(&mut self) -> Result<()> {
@@ -326,7 +341,7 @@ impl Container {
                 _ => {}
             }
         }
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|_| self.inhabited) {
             cgroup.kill()?;
         }
         if let Some(init) = &self.init

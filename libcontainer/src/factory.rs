@@ -51,6 +51,11 @@ impl Factory {
         Ok(Factory { root: root.canonicalize().map_err(|error| failed(&error))? })
     }
 
+    /// Returns the folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Makes a container under a name, ready to start by this or another process.
     ///
     /// # Errors
@@ -109,7 +114,7 @@ impl Factory {
             Some(state) => state,
             None if home.folder.is_dir() => {
                 // Its maker was killed before it could write anything: there is nothing but the folder.
-                return Ok(Container::found(Config::default(), None, None, home));
+                return Ok(Container::found(Config::default(), None, None, false, home));
             }
             None => {
                 let text = format!("container {id:?}: does not exist");
@@ -118,7 +123,7 @@ impl Factory {
         };
         let init = state.init.map(Init::find).transpose()?.flatten();
         let cgroup = if state.cgroup.is_empty() { None } else { Some(Cgroup::open(state.cgroup)?) };
-        Ok(Container::found(state.config, init, cgroup, home))
+        Ok(Container::found(state.config, init, cgroup, state.init.is_some(), home))
     }
 
     /// Returns whether there is a container of this name.
@@ -215,7 +220,7 @@ impl Home {
     }
 
     /// Holds the container for this process, as long as the file is open.
-    fn lock(&self) -> Result<File> {
+    pub(crate) fn lock(&self) -> Result<File> {
         let path = self.folder.join("lock");
         let failed = |error: &io::Error| Error::io(format_args!("lock {path:?}"), error).at(&path);
         let file = File::create(&path).map_err(|error| failed(&error))?;
@@ -283,7 +288,7 @@ impl Home {
     }
 
     /// Removes the folder.
-    pub(crate) fn remove(self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io(format_args!("remove folder {:?}", self.folder), &error).at(&self.folder))

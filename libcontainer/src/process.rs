@@ -4,9 +4,11 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::PollTimeout;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::{launch, sys};
 
 /// Where a standard stream of a process leads.
@@ -39,6 +41,24 @@ pub struct Io {
     pub stderr: Stdio,
     /// Descriptors 3, 4 and so on.
     pub inherited: Vec<OwnedFd>,
+}
+
+impl Io {
+    /// Hands descriptors of this process over under their own numbers: 3, 4 and so on, `count` of them.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) where one of them isn't open.
+    pub fn preserve(&mut self, count: u32) -> Result<()> {
+        for number in (3..).take(count as usize) {
+            let copy = fcntl(sys::numbered(number), FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|errno| {
+                let error = Error::errno(format_args!("hand over descriptor {number}"), errno);
+                if errno == Errno::EBADF { error.with_kind(ErrorKind::NotFound) } else { error }
+            })?;
+            self.inherited.push(sys::received(copy));
+        }
+        Ok(())
+    }
 }
 
 /// How a process ended.

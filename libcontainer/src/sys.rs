@@ -193,9 +193,9 @@ pub(crate) fn owning_user_namespace(namespace: BorrowedFd<'_>) -> Option<OwnedFd
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Takes over a descriptor that came in a message.
+/// Takes over a descriptor that came in a message, or that was just made.
 pub(crate) fn received(fd: RawFd) -> OwnedFd {
-    // SAFETY: the kernel made it for us when the message was received, and nobody else has it.
+    // SAFETY: the kernel just made it for us, and nobody else has it.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

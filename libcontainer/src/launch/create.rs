@@ -34,7 +34,8 @@ pub(crate) fn create(
     made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
 ) -> Result<Created> {
     check::check(config)?;
-    let identity = resolve(&config.process, &config.rootfs)?;
+    let set_groups = idmap::may_set_groups(config);
+    let identity = resolve(&config.process, &config.rootfs, set_groups)?;
     let joins = joins(config)?;
     let streams = Streams::new(io)?;
 
@@ -48,7 +49,7 @@ pub(crate) fn create(
         hierarchies: cgroup::hierarchies(config, cgroup.as_deref())?,
         listener: listener.is_some(),
         inherited: streams.inherited().len(),
-        set_groups: idmap::may_set_groups(config),
+        set_groups,
         identity,
     };
     let plan = Plan::create(config, &circumstances)?;

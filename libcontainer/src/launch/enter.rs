@@ -29,8 +29,8 @@ pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Ch
     check::process(process)?;
     let proc = PathBuf::from(format!("/proc/{}", target.pid));
     let kinds = differing(&proc)?;
-    let identity = resolve(process, &proc.join("root"))?;
     let set_groups = fs::read_to_string(proc.join("setgroups")).is_ok_and(|word| word.trim() == "allow");
+    let identity = resolve(process, &proc.join("root"), set_groups)?;
     let root =
         File::open(proc.join("root")).map_err(|error| Error::io("open the container's root", &error))?;
     // What was read under this number was the container's: it still lives.

@@ -53,6 +53,9 @@ pub(crate) fn ended(pidfd: BorrowedFd<'_>, timeout: PollTimeout) -> Result<bool>
     }
 }
 
+/// The file mode mask of a process that asks for none.
+const DEFAULT_UMASK: u32 = 0o022;
+
 /// A process of ours that is killed and waited for, unless it is let go.
 pub(crate) struct Guarded {
     pub(crate) pid: u32,
@@ -84,26 +87,24 @@ impl Drop for Guarded {
 }
 
 /// Finds out who a process runs as; names are looked up beneath the container's root.
-pub(crate) fn resolve(process: &Process, root: &Path) -> Result<Resolved> {
-    let open = || File::open(root).map_err(|error| Error::io(format_args!("open {root:?}"), &error).at(root));
+pub(crate) fn resolve(process: &Process, root: &Path, set_groups: bool) -> Result<Resolved> {
+    let root = File::open(root).map_err(|error| Error::io(format_args!("open {root:?}"), &error).at(root))?;
+    let defaults = user::Defaults::default();
     match &process.user {
         User::Ids { uid, gid, groups, umask } => {
             // Only HOME comes from the image's file; one that can't be read is no reason to fail.
-            let named =
-                user::Identity::resolve_beneath(open()?, &uid.to_string(), &user::Defaults::default());
-            let home = named.ok().map(|identity| identity.home);
-            Ok(Resolved {
-                uid: *uid,
-                gid: *gid,
-                groups: groups.clone(),
-                umask: umask.unwrap_or(0o022),
-                home: home.unwrap_or_else(|| "/".into()),
-            })
+            let known = user::Identity::resolve_beneath(root, &format!("{uid}:{gid}"), &defaults);
+            let home = known.map_or(defaults.home, |identity| identity.home);
+            let umask = umask.unwrap_or(DEFAULT_UMASK);
+            Ok(Resolved { uid: *uid, gid: *gid, groups: groups.clone(), umask, home })
         }
         User::Spec(spec) => {
-            let identity = user::Identity::resolve_beneath(open()?, spec, &user::Defaults::default())?;
-            let user::Identity { uid, gid, groups, home, .. } = identity;
-            Ok(Resolved { uid, gid, groups, umask: 0o022, home })
+            let identity = user::Identity::resolve_beneath(root, spec, &defaults)?;
+            // The primary group is in the list too, or what is forbidden to it would be allowed to a
+            // process that changes its group (CVE-2022-36109).
+            let groups = if set_groups { identity.groups_with_primary() } else { Vec::new() };
+            let user::Identity { uid, gid, home, .. } = identity;
+            Ok(Resolved { uid, gid, groups, umask: DEFAULT_UMASK, home })
         }
     }
 }

@@ -6,8 +6,8 @@ use cgroups::{DeviceAccess, DeviceRule};
 
 use super::{invalid, spec};
 use crate::config::{
-    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace, NamespaceKind,
-    Network, Process, Propagation, Rlimit, User,
+    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
+    NamespaceKind, Network, Process, Propagation, Rlimit, User,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -119,7 +119,8 @@ fn mounts_ask(mounts: &[spec::Mount], asked: &mut Vec<String>) {
     for (number, mount) in mounts.iter().enumerate() {
         let fields = [(mount.uid_mappings.0, "uidMappings"), (mount.gid_mappings.0, "gidMappings")];
         name_asked(&fields, &format!("mounts[{number}]."), asked);
-        let words = mount.options.iter().filter(|word| matches!(word.as_str(), "idmap" | "ridmap" | "tmpcopyup"));
+        let words =
+            mount.options.iter().filter(|word| matches!(word.as_str(), "idmap" | "ridmap" | "tmpcopyup"));
         asked.extend(words.map(|word| format!("mounts[{number}].options {word:?}")));
     }
 }
@@ -163,7 +164,8 @@ fn user(user: &spec::User) -> User {
 
 fn capabilities(sets: &spec::Capabilities) -> Capabilities {
     // The specification asks to go on without capabilities that can't be granted.
-    let set = |names: &[String]| -> CapabilitySet { names.iter().filter_map(|name| name.parse().ok()).collect() };
+    let set =
+        |names: &[String]| -> CapabilitySet { names.iter().filter_map(|name| name.parse().ok()).collect() };
     let (permitted, inheritable) = (set(&sets.permitted), set(&sets.inheritable));
     let raisable = permitted.bits() & inheritable.bits();
     Capabilities {
@@ -178,7 +180,11 @@ fn capabilities(sets: &spec::Capabilities) -> Capabilities {
 // ---- the container ----
 
 fn path<'a>(text: &'a str, what: &str) -> Result<&'a Path> {
-    if text.contains('\0') { Err(invalid(format_args!("{what} {text:?}: has a NUL byte"))) } else { Ok(Path::new(text)) }
+    if text.contains('\0') {
+        Err(invalid(format_args!("{what} {text:?}: has a NUL byte")))
+    } else {
+        Ok(Path::new(text))
+    }
 }
 
 fn name(text: &str, what: &str) -> Result<Option<String>> {
@@ -228,7 +234,10 @@ fn mount(mount: &spec::Mount, bundle: &Path) -> Result<Mount> {
     }
     let is_bind = says_bind || mount.kind == "bind";
     if mount.kind.is_empty() && !is_bind {
-        return Err(invalid(format_args!("mount on {:?}: has neither a type nor \"bind\"", mount.destination)));
+        return Err(invalid(format_args!(
+            "mount on {:?}: has neither a type nor \"bind\"",
+            mount.destination
+        )));
     }
     let source = match (is_bind, mount.source.is_empty()) {
         (true, true) => return Err(invalid(format_args!("bind on {:?}: has no source", mount.destination))),
@@ -255,9 +264,18 @@ fn device(device: &spec::Device) -> Result<Device> {
         let wrong = || invalid(format_args!("device {:?}: number {number} is none", device.path));
         u32::try_from(number).map_err(|_| wrong())
     };
-    let (major, minor) = if kind == DeviceKind::Fifo { (0, 0) } else { (number(device.major)?, number(device.minor)?) };
+    let (major, minor) =
+        if kind == DeviceKind::Fifo { (0, 0) } else { (number(device.major)?, number(device.minor)?) };
     let mode = device.file_mode.unwrap_or(0o666) & 0o7777;
-    Ok(Device { path: PathBuf::from(&device.path), kind, major, minor, mode, uid: device.uid, gid: device.gid })
+    Ok(Device {
+        path: PathBuf::from(&device.path),
+        kind,
+        major,
+        minor,
+        mode,
+        uid: device.uid,
+        gid: device.gid,
+    })
 }
 
 // ---- the control group ----
@@ -270,7 +288,8 @@ fn cgroup(linux: &spec::Linux, id: &str) -> Result<Cgroup> {
 }
 
 fn resources(wanted: &spec::Resources) -> cgroups::Resources {
-    let mut resources = cgroups::Resources { unified: wanted.unified.clone(), ..Default::default() };
+    let mut resources = cgroups::Resources::default();
+    resources.unified.clone_from(&wanted.unified);
     let spec::Resources { memory, cpu, pids, .. } = wanted;
     if *memory != spec::Memory::default() {
         let limits = resources.memory.get_or_insert_default();
@@ -279,7 +298,8 @@ fn resources(wanted: &spec::Resources) -> cgroups::Resources {
     }
     if *cpu != spec::Cpu::default() {
         let limits = resources.cpu.get_or_insert_default();
-        (limits.shares, limits.quota, limits.period, limits.burst) = (cpu.shares, cpu.quota, cpu.period, cpu.burst);
+        (limits.shares, limits.quota, limits.period, limits.burst) =
+            (cpu.shares, cpu.quota, cpu.period, cpu.burst);
         limits.idle = cpu.idle.map(|idle| idle != 0);
     }
     if !cpu.cpus.is_empty() || !cpu.mems.is_empty() {
@@ -311,7 +331,9 @@ fn device_rule(rule: &spec::DeviceRule) -> Result<DeviceRule> {
     };
     let access = match rule.access.as_str() {
         "" => DeviceAccess::all(),
-        letters => letters.parse().map_err(|error| invalid(format_args!("linux.resources.devices: {error}")))?,
+        letters => {
+            letters.parse().map_err(|error| invalid(format_args!("linux.resources.devices: {error}")))?
+        }
     };
     Ok(DeviceRule { allow: rule.allow, kind, major: number(rule.major)?, minor: number(rule.minor)?, access })
 }

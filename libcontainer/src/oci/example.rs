@@ -4,10 +4,10 @@ use cgroups::{Hierarchies, Layout};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
+use super::VERSION;
 use super::spec::{
     Capabilities, DeviceRule, IdMapping, Linux, Mount, Namespace, Process, Resources, Rlimit, Root, Spec,
 };
-use super::VERSION;
 
 const CAPABILITIES: [&str; 3] = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
@@ -44,7 +44,8 @@ pub fn default_spec(rootless: bool) -> String {
     }
     let (user, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let own = |host| if rootless { vec![IdMapping { container: 0, host, size: 1 }] } else { Vec::new() };
-    let nothing = DeviceRule { allow: false, kind: String::new(), major: None, minor: None, access: "rwm".into() };
+    let nothing =
+        DeviceRule { allow: false, kind: String::new(), major: None, minor: None, access: "rwm".into() };
     let devices = if rootless { Vec::new() } else { vec![nothing] };
     let spec = Spec {
         oci_version: VERSION.to_owned(),
@@ -56,7 +57,10 @@ pub fn default_spec(rootless: bool) -> String {
             uid_mappings: own(user),
             gid_mappings: own(group),
             resources: Resources { devices, ..Resources::default() },
-            namespaces: kinds.iter().map(|kind| Namespace { kind: (*kind).into(), path: String::new() }).collect(),
+            namespaces: kinds
+                .iter()
+                .map(|kind| Namespace { kind: (*kind).into(), path: String::new() })
+                .collect(),
             masked_paths: texts(&MASKED),
             readonly_paths: texts(&READ_ONLY),
             ..Linux::default()

@@ -38,7 +38,7 @@ use crate::error::{Error, ErrorKind, Result};
 use spec::Spec;
 
 pub use example::default_spec;
-pub use state::State;
+pub use state::{State, timestamp};
 
 /// The newest version of the specification that is read here.
 pub const VERSION: &str = "1.3.0";
@@ -70,7 +70,8 @@ pub fn load(bundle: impl AsRef<Path>) -> Result<Bundle> {
         .map_err(|error| Error::io(format_args!("open bundle {bundle:?}"), &error).at(bundle))?;
     let file = path.join(CONFIG);
     let json = read(&file).map_err(|error| Error::io(format_args!("read {file:?}"), &error).at(&file))?;
-    Bundle::of(path, &json).map_err(|error| Error::new(error.kind(), format_args!("{file:?}: {error}")).at(&file))
+    Bundle::of(path, &json)
+        .map_err(|error| Error::new(error.kind(), format_args!("{file:?}: {error}")).at(&file))
 }
 
 /// Reads a process from its JSON text, as `config.json` has it under `process`.

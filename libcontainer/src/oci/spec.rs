@@ -20,7 +20,9 @@ impl<T: Default + PartialEq> Empty for T {
 }
 
 /// Takes `null` as the absence of a value.
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -64,7 +66,7 @@ pub(super) struct Spec {
     pub(super) vm: Asked,
 }
 
-part!(Root { path: String, readonly: bool, });
+part!(Root { path: String, readonly: bool });
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -141,7 +143,12 @@ pub(super) struct Rlimit {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Mount {
     pub(super) destination: String,
-    #[serde(default, rename = "type", deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
+    #[serde(
+        default,
+        rename = "type",
+        deserialize_with = "nullable",
+        skip_serializing_if = "Empty::is_empty"
+    )]
     pub(super) kind: String,
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
     pub(super) source: String,
@@ -224,7 +231,12 @@ part!(Resources {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct DeviceRule {
     pub(super) allow: bool,
-    #[serde(default, rename = "type", deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
+    #[serde(
+        default,
+        rename = "type",
+        deserialize_with = "nullable",
+        skip_serializing_if = "Empty::is_empty"
+    )]
     pub(super) kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) major: Option<i64>,

@@ -82,21 +82,18 @@ impl State {
     pub fn to_json(&self, indented: bool) -> Result<String> {
         let text = if indented { serde_json::to_string_pretty(self) } else { serde_json::to_string(self) };
         // A path that is not UTF-8 has no JSON.
-        text.map_err(|error| Error::new(ErrorKind::System, format_args!("state of container {:?}: {error}", self.id)))
-    }
-
-    /// Returns when it was made, as the JSON text has it.
-    pub fn created_text(&self) -> String {
-        timestamp(self.created)
+        text.map_err(|error| {
+            Error::new(ErrorKind::System, format_args!("state of container {:?}: {error}", self.id))
+        })
     }
 }
 
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&timestamp(*time))
 }
 
-/// Writes a time as RFC 3339 does, in UTC, to the nanosecond and without zeros at its end.
-fn timestamp(time: SystemTime) -> String {
+/// Returns a time as states and logs have it: RFC 3339, in UTC, to the nanosecond without zeros at its end.
+pub fn timestamp(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (year, month, day) = date(since.as_secs() / 86_400);
     let second = since.as_secs() % 86_400;

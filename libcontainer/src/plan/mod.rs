@@ -118,8 +118,14 @@ impl Plan {
 
     /// Plans a new container.
     pub(crate) fn create(config: &Config, circumstances: &Circumstances) -> Result<Plan> {
+        let joins = |kind| circumstances.joins.contains(&kind);
         let mut builder = Builder::default();
         let handed = hand_over(&mut builder, circumstances, &[])?;
+        // The processes of a namespace that is joined could look into this one. Elsewhere the parent
+        // needs the right to do just that, for maps and network.
+        if joins(NamespaceKind::Pid) || joins(NamespaceKind::User) {
+            builder.step("shut out debuggers").op(Op::Dumpable { on: false });
+        }
         let sources = Sources::on_the_host(&mut builder, config)?;
         namespaces::make(&mut builder, config, circumstances, &handed);
 

@@ -9,17 +9,22 @@ use std::sync::OnceLock;
 use grounds::{Rootfs, Stop, ignored};
 use libcontainer::{Config, Container, ExitStatus, Io, Mount, Stdio};
 
-pub struct Shell {
-    pub config: Config,
-    pub rootfs: Rootfs,
+pub(crate) struct Shell {
+    pub(crate) config: Config,
+    pub(crate) rootfs: Rootfs,
 }
 
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
 /// Makes a mount of a configuration.
-pub fn mount(kind: &str, source: impl AsRef<Path>, destination: impl AsRef<Path>, options: &[&str]) -> Mount {
+pub(crate) fn mount(
+    kind: &str,
+    source: impl AsRef<Path>,
+    destination: impl AsRef<Path>,
+    options: &[&str],
+) -> Mount {
     Mount {
         destination: destination.as_ref().to_owned(),
         kind: kind.to_owned(),
@@ -31,7 +36,7 @@ pub fn mount(kind: &str, source: impl AsRef<Path>, destination: impl AsRef<Path>
 impl Shell {
     /// The usual container, rootless for an ordinary user, with a script for `sh`. A user who may not
     /// make namespaces at all gets the test ignored.
-    pub fn new(script: &str) -> Result<Shell, Stop> {
+    pub(crate) fn new(script: &str) -> Result<Shell, Stop> {
         static REFUSED: OnceLock<Option<String>> = OnceLock::new();
         let refused = REFUSED.get_or_init(|| {
             let shell = Shell::unasked("exit 0").ok()?;
@@ -58,20 +63,20 @@ impl Shell {
     }
 
     /// The same with other arguments.
-    pub fn program(args: &[&str]) -> Result<Shell, Stop> {
+    pub(crate) fn program(args: &[&str]) -> Result<Shell, Stop> {
         let mut shell = Shell::new("")?;
         shell.config.process.args = args.iter().map(|&arg| arg.to_owned()).collect();
         Ok(shell)
     }
 
     /// Leaves the rootfs' own /dev to the container.
-    pub fn without_dev(mut self) -> Shell {
+    pub(crate) fn without_dev(mut self) -> Shell {
         self.config.mounts.retain(|mount| !mount.destination.starts_with("/dev"));
         self
     }
 
     /// Runs it to its end: what it printed on both streams, and how it ended.
-    pub fn run(&self) -> Result<(String, ExitStatus), Stop> {
+    pub(crate) fn run(&self) -> Result<(String, ExitStatus), Stop> {
         let (io, mut output) = captured()?;
         let mut container = Container::run(&self.config, io)?;
         let mut text = String::new();
@@ -80,7 +85,7 @@ impl Shell {
     }
 
     /// What it printed; it must have succeeded.
-    pub fn says(&self) -> Result<String, Stop> {
+    pub(crate) fn says(&self) -> Result<String, Stop> {
         let (text, status) = self.run()?;
         assert!(status.success(), "{status}: {text}");
         Ok(text)
@@ -88,7 +93,7 @@ impl Shell {
 }
 
 /// Streams of which the output can be read until the last writer is gone.
-pub fn captured() -> Result<(Io, std::io::PipeReader), Stop> {
+pub(crate) fn captured() -> Result<(Io, std::io::PipeReader), Stop> {
     let (reader, writer) = pipe()?;
     let mut io = Io::default();
     io.stdin = Stdio::Null;

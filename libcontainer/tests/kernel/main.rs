@@ -1,0 +1,56 @@
+//! Against the running kernel: each test has a root filesystem and a container of its own, rootless
+//! for an ordinary user, and leaves nothing.
+
+mod cgroup;
+mod exec;
+mod factory;
+mod hostile;
+mod life;
+mod mounts;
+mod namespaces;
+mod network;
+mod process;
+mod terminal;
+
+#[path = "../shell/mod.rs"]
+mod shell;
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn main() -> ExitCode {
+    let tests = [
+        namespaces::tests(),
+        life::tests(),
+        process::tests(),
+        mounts::tests(),
+        hostile::tests(),
+        terminal::tests(),
+        network::tests(),
+        cgroup::tests(),
+        exec::tests(),
+        factory::tests(),
+    ];
+    grounds::run(tests.into_iter().flatten().collect())
+}
+
+/// Makes the list of a file's tests, each under its own name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+            vec![$(grounds::test(stringify!($name), $name)),*]
+        }
+    };
+}
+pub(crate) use tests;
+
+/// Looks until it is so.
+#[track_caller]
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < until, "not within ten seconds");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,32 @@
+//! Containers of someone who is root of a user namespace: an ordinary user is, in this program.
+
+use std::process::ExitCode;
+
+use grounds::{Outcome, test};
+
+mod shell;
+
+use shell::Shell;
+
+/// Such a namespace denies setgroups(2), and every namespace made inside of it does too.
+fn root_of_a_user_namespace_starts_containers() -> Outcome {
+    grounds::mountns()?;
+    let says = Shell::new("echo $$ $(id -u)")?.says()?;
+    assert_eq!(says, "1 0\n");
+    Ok(())
+}
+
+fn and_rootless_ones_too() -> Outcome {
+    grounds::mountns()?;
+    let mut shell = Shell::new("echo $$ $(id -u)")?;
+    shell.config = shell.config.rootless();
+    assert_eq!(shell.says()?, "1 0\n");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    grounds::run_as_root(vec![
+        test("root_of_a_user_namespace_starts_containers", root_of_a_user_namespace_starts_containers),
+        test("and_rootless_ones_too", and_rootless_ones_too),
+    ])
+}

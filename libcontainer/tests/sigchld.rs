@@ -1,0 +1,98 @@
+//! Programs that do with SIGCHLD what a library can't forbid.
+
+// signal(2) changes what this process does, which is what is tested.
+#![allow(unsafe_code)]
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use grounds::{Outcome, test};
+use libcontainer::{Container, ExitStatus, Io};
+use libtest_mimic::Arguments;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::wait::waitpid;
+
+mod shell;
+
+use shell::Shell;
+
+/// From Linux 6.15 on the kernel keeps the status of a process that nobody can wait for any more.
+fn kernel_keeps_it() -> bool {
+    let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
+    let release = release.unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+}
+
+#[track_caller]
+fn is_told(status: ExitStatus, code: i32) {
+    let wanted = ExitStatus::Exited(code);
+    assert!(status == wanted || (!kernel_keeps_it() && status == ExitStatus::Unknown), "{status}");
+}
+
+fn codes_are_told() -> Outcome {
+    for code in [0, 3, 200] {
+        let (said, status) = Shell::new(&format!("echo ran; exit {code}"))?.run()?;
+        assert_eq!(said, "ran\n");
+        is_told(status, code);
+    }
+    let mut container = Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    container.signal(libc::SIGKILL)?;
+    let status = container.wait()?;
+    assert!(status == ExitStatus::Signaled(9) || !kernel_keeps_it(), "{status}");
+    let missing = Container::run(&Shell::program(&["/no/such/program"])?.config, Io::default()).unwrap_err();
+    assert_eq!(missing.kind(), libcontainer::ErrorKind::Exec);
+    drop(Container::create(&Shell::program(&["sleep", "100"])?.config, Io::default())?);
+
+    let container = Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    let mut process = container.config().process.clone();
+    process.args = ["sh", "-c", "exit 6"].map(str::to_owned).to_vec();
+    let mut child = container.exec(&process, Io::default())?;
+    is_told(child.wait()?, 6);
+    is_told(child.wait()?, 6);
+    Ok(())
+}
+
+fn a_program_that_ignores_it_is_told_the_exit_codes() -> Outcome {
+    // SAFETY: no handler: the signal is ignored.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
+    let done = codes_are_told();
+    // SAFETY: no handler: the default.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    done
+}
+
+fn a_program_that_waits_for_every_child_is_told_them_too() -> Outcome {
+    static OVER: AtomicBool = AtomicBool::new(false);
+    let waiter = thread::spawn(|| {
+        while !OVER.load(Ordering::Relaxed) {
+            if waitpid(None, None).is_err() {
+                thread::yield_now();
+            }
+        }
+    });
+    let mut done = Ok(());
+    for _ in 0..8 {
+        done = done.and_then(|()| codes_are_told());
+    }
+    OVER.store(true, Ordering::Relaxed);
+    waiter.join().expect("no panic");
+    done
+}
+
+fn main() -> ExitCode {
+    // One after another: both change the whole process.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let tests = vec![
+        test(
+            "a_program_that_ignores_it_is_told_the_exit_codes",
+            a_program_that_ignores_it_is_told_the_exit_codes,
+        ),
+        test(
+            "a_program_that_waits_for_every_child_is_told_them_too",
+            a_program_that_waits_for_every_child_is_told_them_too,
+        ),
+    ];
+    libtest_mimic::run(&arguments, tests).exit_code()
+}

@@ -1,0 +1,131 @@
+//! The examples, run as a newcomer runs them.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ExitCode, Stdio};
+
+use end_to_end::{contains, example, printed};
+use grounds::{Outcome, test};
+use netlink::Handle;
+
+fn main() -> ExitCode {
+    grounds::run(vec![
+        test("graph_prints_the_children", graph_prints_the_children),
+        test("bind_mount_shows_one_file_in_place_of_another", bind_mount_shows_one_file_in_place_of_another),
+        test("bridge_can_be_run_twice", bridge_can_be_run_twice),
+        test("bridge_tells_an_ordinary_user_what_to_do", bridge_tells_an_ordinary_user_what_to_do),
+        test("container_shows_that_it_is_one", container_shows_that_it_is_one),
+        test("container_gives_the_programs_exit_code", container_gives_the_programs_exit_code),
+        test("container_says_which_program_is_missing", container_says_which_program_is_missing),
+        test("container_does_not_show_the_hosts_files", container_does_not_show_the_hosts_files),
+        test("the_bridge_goes_with_its_last_container", the_bridge_goes_with_its_last_container),
+    ])
+}
+
+fn graph_prints_the_children() -> Outcome {
+    assert_eq!(printed(&mut example("graph")?)?, "matt\nkoye\n");
+    Ok(())
+}
+
+fn bind_mount_shows_one_file_in_place_of_another() -> Outcome {
+    let text = printed(&mut example("bind_mount")?)?;
+    contains(&text, "myotherfile now says: I am myfile")?;
+    contains(&text, "Read-only file system")?;
+    contains(&text, "unmounted, it says: I am myotherfile")
+}
+
+fn bridge_can_be_run_twice() -> Outcome {
+    let mut bridge = example("bridge")?;
+    grounds::netns()?;
+    for _ in 0..2 {
+        contains(&printed(&mut bridge)?, "inet 10.0.41.1/16")?;
+    }
+    let mut handle = Handle::open()?;
+    let link = handle.link("mydocker0")?;
+    assert!(link.is_up());
+    let addresses: Vec<_> =
+        handle.addresses()?.into_iter().filter(|address| address.index == link.index).collect();
+    assert!(addresses.iter().any(|address| address.net.to_string() == "10.0.41.1/16"));
+    Ok(())
+}
+
+fn bridge_tells_an_ordinary_user_what_to_do() -> Outcome {
+    grounds::ordinary_user()?;
+    let output = example("bridge")?.output()?;
+    assert!(!output.status.success());
+    contains(&String::from_utf8_lossy(&output.stderr), "unshare -rn")
+}
+
+fn container_shows_that_it_is_one() -> Outcome {
+    let mut container = example("container")?;
+    let root = grounds::root().is_ok();
+    if root {
+        grounds::netns()?;
+    }
+    let text = printed(&mut container)?;
+    contains(&text, "I am process 1, root, on host box.")?;
+    contains(&text, "proc on /proc")?;
+    contains(&text, "All processes: /proc/1\n")?;
+    if root {
+        contains(&text, "eth0 <BROADCAST,MULTICAST,UP,LOWER_UP> 10.42.")?;
+        contains(&text, "the way out: 10.42.0.1")?;
+    }
+    Ok(())
+}
+
+fn container_gives_the_programs_exit_code() -> Outcome {
+    let mut container = example("container")?;
+    if grounds::root().is_ok() {
+        grounds::netns()?;
+    }
+    let status = container.args(["sh", "-c", "exit 7"]).status()?;
+    assert_eq!(status.code(), Some(7));
+    Ok(())
+}
+
+fn container_says_which_program_is_missing() -> Outcome {
+    let mut container = example("container")?;
+    if grounds::root().is_ok() {
+        grounds::netns()?;
+    }
+    let output = container.arg("/nowhere").output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    contains(&said, "execute \"/nowhere\": No such file or directory")
+}
+
+fn container_does_not_show_the_hosts_files() -> Outcome {
+    let mut container = example("container")?;
+    if grounds::root().is_ok() {
+        grounds::netns()?;
+    }
+    let text = printed(
+        container
+            .args(["sh", "-c", "cat /etc/shadow /etc/machine-id; ls -A /root /home; cat /etc/passwd"])
+            .stderr(Stdio::null()),
+    )?;
+    let users: Vec<_> = text.lines().filter(|line| line.contains(":x:")).collect();
+    assert_eq!(users.len(), 2, "{text}");
+    Ok(())
+}
+
+fn the_bridge_goes_with_its_last_container() -> Outcome {
+    let mut second = example("container")?;
+    let mut first = example("container")?;
+    grounds::root()?;
+    grounds::netns()?;
+    let mut first = first
+        .args(["sh", "-c", "echo up; read line"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(first.stdout.take().ok_or(grounds::ignored("no pipe"))?).lines();
+    while lines.next().transpose()?.is_some_and(|line| line != "up") {}
+    printed(second.args(["sh", "-c", "true"]))?;
+    let mut handle = Handle::open()?;
+    assert!(handle.find_link("container0")?.is_some(), "the first container still uses it");
+    first.stdin.take().ok_or(grounds::ignored("no pipe"))?.write_all(b"\n")?;
+    assert!(first.wait()?.success());
+    assert!(handle.find_link("container0")?.is_none(), "nobody uses it any more");
+    Ok(())
+}
