@@ -154,28 +154,33 @@ impl<K: Kernel> Machine<K> {
 
     /// Opens a path beneath the root, which is made when it is absent: type and mode in `make`.
     pub fn opened_or_made(&mut self, path: &CStr, make: u32, resolve: u64) -> Result<i32> {
-        let absent = match self.beneath(path, O_PATH, 0, resolve) {
-            Err(fault) if fault.errno == ENOENT && make != 0 => fault,
+        match self.beneath(path, O_PATH, 0, resolve) {
+            Err(fault) if fault.errno == ENOENT && make != 0 => {}
             opened => return opened,
-        };
-        let bytes = path.to_bytes();
-        let ends = (1..bytes.len()).filter(|&at| bytes.get(at) == Some(&b'/')).chain([bytes.len()]);
-        for end in ends {
-            let prefix = bytes.get(..end).ok_or(absent)?;
-            if prefix.last() == Some(&b'/') {
-                continue; // "//": the part before it is there already
+        }
+        match self.made(path, make) {
+            Err(fault) if fault.errno == ENOENT => {
+                self.make_parents(path)?;
+                self.made(path, make)?;
             }
-            let last = end == bytes.len();
-            let make = if last { make } else { S_IFDIR | 0o755 };
+            done => done?,
+        }
+        self.beneath(path, O_PATH, 0, resolve)
+    }
+
+    /// Makes the directories that lead to a path beneath the root.
+    fn make_parents(&mut self, path: &CStr) -> Result<()> {
+        let bytes = path.to_bytes();
+        for end in (1..bytes.len()).filter(|&at| bytes.get(at) == Some(&b'/')) {
             let mut buffer = Path::new();
-            let prefix = buffer.set(prefix)?;
-            match self.beneath(prefix, O_PATH, 0, resolve) {
+            let prefix = buffer.set(bytes.get(..end).unwrap_or_default())?;
+            match self.beneath(prefix, O_PATH, 0, 0) {
                 Ok(fd) => self.sys.close(fd),
-                Err(fault) if fault.errno == ENOENT => self.made(prefix, make)?,
+                Err(fault) if fault.errno == ENOENT => self.made(prefix, S_IFDIR | 0o755)?,
                 Err(fault) => return Err(fault),
             }
         }
-        self.beneath(path, O_PATH, 0, resolve)
+        Ok(())
     }
 
     fn made(&mut self, path: &CStr, make: u32) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use std::io::ErrorKind as IoKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cgroups::Cgroup;
 use nix::poll::PollTimeout;
@@ -12,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Home;
 use crate::launch::{self, Created, Sync};
 use crate::plan::Plan;
-use crate::process::{Child, ExitStatus, Io};
+use crate::process::{Child, ExitStatus, Io, Joined};
 use crate::sys;
 
 /// How long a killed container may take to go.
@@ -65,6 +66,8 @@ pub struct Container {
     console: Option<OwnedFd>,
     home: Option<Home>,
     ended: Option<ExitStatus>,
+    /// Those that joined by this value and were not waited for yet.
+    joined: Mutex<Vec<Arc<Joined>>>,
 }
 
 /// The first process.
@@ -121,6 +124,7 @@ impl Container {
             console,
             home,
             ended: None,
+            joined: Mutex::default(),
         }
     }
 
@@ -133,7 +137,17 @@ impl Container {
         home: Home,
     ) -> Container {
         let start = if home.is_started() { Start::Done } else { Start::Connection };
-        Container { config, init, cgroup, inhabited, start, console: None, home: Some(home), ended: None }
+        Container {
+            config,
+            init,
+            cgroup,
+            inhabited,
+            start,
+            console: None,
+            home: Some(home),
+            ended: None,
+            joined: Mutex::default(),
+        }
     }
 
     /// Runs the program.
@@ -158,7 +172,11 @@ impl Container {
                     failure.explain_step(format_args!("execute {program:?}"))
                 });
                 home.started();
-                started
+                // Somebody else's connection was taken, or it ended unstarted: ours was never answered.
+                started.map_err(|error| match (error.kind(), error.raw_os_error()) {
+                    (ErrorKind::System, None) => home.refused(),
+                    _ => error,
+                })
             }
         };
         self.start = Start::Done;
@@ -177,9 +195,10 @@ impl Container {
         let Some(init) = &self.init else {
             return Ok(ExitStatus::Unknown);
         };
-        if !matches!(self.start, Start::Done) && !launch::ended(init.pidfd.as_fd(), PollTimeout::ZERO)? {
+        if !self.is_started() && !self.ended_within(init, Some(Duration::ZERO))? {
             return Err(Error::new(ErrorKind::InvalidState, "container was not started yet"));
         }
+        self.ended_within(init, None)?;
         let status = launch::reap(init.pidfd.as_fd())?;
         self.ended = Some(status);
         Ok(status)
@@ -192,9 +211,48 @@ impl Container {
 
     fn is_alive(&self) -> Result<bool> {
         match &self.init {
-            Some(init) if self.ended.is_none() => Ok(!launch::ended(init.pidfd.as_fd(), PollTimeout::ZERO)?),
+            Some(init) if self.ended.is_none() => Ok(!self.ended_within(init, Some(Duration::ZERO))?),
             _ => Ok(false),
         }
+    }
+
+    /// Returns whether the program runs or has run, by whomever it was started.
+    fn is_started(&self) -> bool {
+        match &self.start {
+            Start::Done => true,
+            Start::Word(..) => false,
+            Start::Connection => self.home.as_ref().is_none_or(Home::is_started),
+        }
+    }
+
+    /// Waits until the first process has ended; false when the time is over first. Those that joined
+    /// are waited for too, without which it can't end.
+    fn ended_within(&self, init: &Init, time: Option<Duration>) -> Result<bool> {
+        let begin = Instant::now();
+        loop {
+            let joined = self.joined()?;
+            let left = time.map(|time| time.saturating_sub(begin.elapsed()));
+            let left = left.map_or(PollTimeout::NONE, |left| left.try_into().unwrap_or(PollTimeout::MAX));
+            let mut handles = vec![init.pidfd.as_fd()];
+            handles.extend(joined.iter().map(AsFd::as_fd));
+            let any = launch::any_ended(&handles, left)?;
+            if !any || launch::ended(init.pidfd.as_fd(), PollTimeout::ZERO)? {
+                return Ok(any);
+            }
+        }
+    }
+
+    /// Returns those that joined and live; the others are waited for.
+    fn joined(&self) -> Result<Vec<Arc<Joined>>> {
+        let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = Vec::with_capacity(joined.len());
+        for one in joined.iter() {
+            if one.try_wait()?.is_none() {
+                living.push(Arc::clone(one));
+            }
+        }
+        joined.clone_from(&living);
+        Ok(living)
     }
 
     /// Returns what the container is doing.
@@ -203,7 +261,7 @@ impl Container {
             let creating = self.init.is_none() && self.home.as_ref().is_some_and(Home::is_being_made);
             return Ok(if creating { Status::Creating } else { Status::Stopped });
         }
-        if !matches!(self.start, Start::Done) {
+        if !self.is_started() {
             return Ok(Status::Created);
         }
         let frozen = self.cgroup.as_ref().map(Cgroup::frozen).transpose()?;
@@ -245,7 +303,9 @@ impl Container {
             cgroup: self.cgroup.as_ref(),
             moved_root: self.config.no_pivot_root,
         };
-        launch::enter(&target, process, io)
+        let child = launch::enter(&target, process, io)?;
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&child.joined));
+        Ok(child)
     }
 
     /// Sends a signal to the first process.
@@ -347,8 +407,7 @@ impl Container {
         if let Some(init) = &self.init
             && self.ended.is_none()
         {
-            let timeout = PollTimeout::try_from(DEADLINE).unwrap_or(PollTimeout::MAX);
-            if !launch::ended(init.pidfd.as_fd(), timeout)? {
+            if !self.ended_within(init, Some(DEADLINE))? {
                 let text = format!("process {} was killed and lives on after {DEADLINE:?}", init.pid);
                 return Err(Error::new(ErrorKind::System, text));
             }

@@ -258,12 +258,14 @@ impl Home {
         let socket = self.socket()?;
         match self.with_address(|address| connect(socket.as_raw_fd(), address)) {
             Ok(()) => Ok(Sync::new(socket)),
-            Err(Errno::ENOENT | Errno::ECONNREFUSED) => {
-                let text = format!("container {:?}: was started already, or is stopped", self.id);
-                Err(Error::new(ErrorKind::InvalidState, text))
-            }
+            Err(Errno::ENOENT | Errno::ECONNREFUSED) => Err(self.refused()),
             Err(errno) => Err(Error::errno(format_args!("start container {:?}", self.id), errno)),
         }
+    }
+
+    pub(crate) fn refused(&self) -> Error {
+        let text = format!("container {:?}: was started already, or is stopped", self.id);
+        Error::new(ErrorKind::InvalidState, text)
     }
 
     fn socket(&self) -> Result<OwnedFd> {

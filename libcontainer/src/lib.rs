@@ -44,6 +44,8 @@ mod config;
 mod container;
 mod error;
 mod factory;
+#[cfg(test)]
+mod inside;
 mod launch;
 pub mod oci;
 mod plan;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -114,15 +115,52 @@ impl fmt::Display for ExitStatus {
 /// Dropping it leaves the process running.
 #[derive(Debug)]
 pub struct Child {
-    pub(crate) pid: u32,
-    pub(crate) pidfd: OwnedFd,
+    pub(crate) joined: Arc<Joined>,
     pub(crate) console: Option<OwnedFd>,
+}
+
+/// A process that joined a container. The container knows it too: the first process of a PID
+/// namespace can't end before all others in it were waited for
+/// ([`pid_namespaces(7)`](https://man7.org/linux/man-pages/man7/pid_namespaces.7.html)), and this one's
+/// parent is the caller.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pid: u32,
+    pidfd: OwnedFd,
+    status: Mutex<Option<ExitStatus>>,
+}
+
+impl Joined {
+    pub(crate) fn new(pid: u32, pidfd: OwnedFd) -> Self {
+        Joined { pid, pidfd, status: Mutex::new(None) }
+    }
+
+    /// Waits until it has ended; whoever asks is told the same.
+    pub(crate) fn wait(&self) -> Result<ExitStatus> {
+        // Not under the lock: others ask whether it has ended meanwhile.
+        launch::ended(self.pidfd.as_fd(), PollTimeout::NONE)?;
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(status) = *status {
+            return Ok(status);
+        }
+        Ok(*status.insert(launch::reap(self.pidfd.as_fd())?))
+    }
+
+    pub(crate) fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        if launch::ended(self.pidfd.as_fd(), PollTimeout::ZERO)? { self.wait().map(Some) } else { Ok(None) }
+    }
+}
+
+impl AsFd for Joined {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
 }
 
 impl Child {
     /// Returns its number in the caller's PID namespace.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.joined.pid
     }
 
     /// Returns the master of its terminal, where it has one.
@@ -132,24 +170,24 @@ impl Child {
 
     /// Waits until it has ended.
     pub fn wait(&mut self) -> Result<ExitStatus> {
-        launch::reap(self.pidfd.as_fd())
+        self.joined.wait()
     }
 
     /// Returns how it ended, or `None` while it runs.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        if launch::ended(self.pidfd.as_fd(), PollTimeout::ZERO)? { self.wait().map(Some) } else { Ok(None) }
+        self.joined.try_wait()
     }
 
     /// Sends it a signal.
     pub fn signal(&self, signal: i32) -> Result<()> {
-        let what = format_args!("send signal {signal} to process {}", self.pid);
-        sys::pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|error| Error::io(what, &error))
+        let what = format_args!("send signal {signal} to process {}", self.pid());
+        sys::pidfd_send_signal(self.as_fd(), signal).map_err(|error| Error::io(what, &error))
     }
 }
 
 /// The handle of the process, readable when it has ended.
 impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.joined.as_fd()
     }
 }

@@ -5,6 +5,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 use std::{mem, ptr};
 
 use crate::process::ExitStatus;
@@ -176,12 +177,24 @@ pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> io::Result<ExitStatus> {
 pub(crate) fn pidfd_exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
     const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b;
     const PIDFD_INFO_EXIT: u64 = 8;
-    // struct pidfd_info: mask, cgroupid, eleven ids, exit_code
-    let mut info = [0_u64; 8];
-    info[0] = PIDFD_INFO_EXIT;
-    // SAFETY: the request's number says 64 bytes, and so many `info` has.
-    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, info.as_mut_ptr()) };
-    (done == 0 && info[0] & PIDFD_INFO_EXIT != 0).then_some((info[7] >> 32) as i32)
+    let begin = Instant::now();
+    loop {
+        // struct pidfd_info: mask, cgroupid, pid, tgid, ppid, eight other ids, exit_code
+        let mut info = [0_u64; 8];
+        info[0] = PIDFD_INFO_EXIT;
+        // SAFETY: the request's number says 64 bytes, and so many `info` has.
+        let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, info.as_mut_ptr()) };
+        if done == 0 && info[0] & PIDFD_INFO_EXIT != 0 {
+            return Some((info[7] >> 32) as i32);
+        }
+        // A child of ours that another thread is waiting for at this moment: the answer comes when
+        // that is done.
+        let ours = done == 0 && info[3] as u32 == std::process::id();
+        if !ours || begin.elapsed() > Duration::from_secs(1) {
+            return None;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Returns the user namespace that owns a namespace; `None` where the caller may not see it.

@@ -71,8 +71,8 @@ fn without_clone3_there_is_clone() -> Outcome {
                 refuse(&[(libc::SYS_clone3, errno)])?;
                 let (said, status) = shell.run()?;
                 assert_eq!((said.as_str(), status.code()), ("1\n", 4));
-                let mut container =
-                    Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+                let sleeper = Shell::program(&["sleep", "100"])?;
+                let mut container = Container::run(&sleeper.config, Io::default())?;
                 let mut process = container.config().process.clone();
                 process.args = ["sh", "-c", "exit 5"].map(str::to_owned).to_vec();
                 assert_eq!(container.exec(&process, Io::default())?.wait()?.code(), 5);

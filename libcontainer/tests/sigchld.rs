@@ -37,7 +37,8 @@ fn codes_are_told() -> Outcome {
         assert_eq!(said, "ran\n");
         is_told(status, code);
     }
-    let mut container = Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    let sleeper = Shell::program(&["sleep", "100"])?;
+    let mut container = Container::run(&sleeper.config, Io::default())?;
     container.signal(libc::SIGKILL)?;
     let status = container.wait()?;
     assert!(status == ExitStatus::Signaled(9) || !kernel_keeps_it(), "{status}");
@@ -45,7 +46,8 @@ fn codes_are_told() -> Outcome {
     assert_eq!(missing.kind(), libcontainer::ErrorKind::Exec);
     drop(Container::create(&Shell::program(&["sleep", "100"])?.config, Io::default())?);
 
-    let container = Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    let sleeper = Shell::program(&["sleep", "100"])?;
+    let container = Container::run(&sleeper.config, Io::default())?;
     let mut process = container.config().process.clone();
     process.args = ["sh", "-c", "exit 6"].map(str::to_owned).to_vec();
     let mut child = container.exec(&process, Io::default())?;

@@ -88,7 +88,7 @@ impl Global {
                     ));
                 }
                 // Whether a container is rootless is seen, not told.
-                Long("rootless") => drop(arguments.0.optional_value()),
+                Long("rootless") => drop(arguments.text()?),
                 Short('v') | Long("version") => global.version = true,
                 Short('h') | Long("help") => global.help = true,
                 Value(command) => {
@@ -103,17 +103,26 @@ impl Global {
 
     /// Returns where the containers live.
     pub(crate) fn factory(&self) -> Result<Factory> {
-        let root = match &self.root {
-            Some(root) => root.clone(),
-            None if Uid::effective().is_root() => "/run/nsinit".into(),
-            None => {
-                let none =
-                    || Failure::new("XDG_RUNTIME_DIR is not set: say with --root where containers live");
-                PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(none)?).join("nsinit")
+        let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| is_ordinary_user());
+        let root = match (&self.root, own) {
+            (Some(root), _) => root.clone(),
+            (None, Some(own)) => PathBuf::from(own).join("nsinit"),
+            (None, None) if Uid::effective().is_root() => "/run/nsinit".into(),
+            (None, None) => {
+                return Err(Failure::new(
+                    "XDG_RUNTIME_DIR is not set: say with --root where containers live",
+                ));
             }
         };
         Ok(Factory::new(root)?)
     }
+}
+
+/// Returns whether we are an ordinary user, be it as root of a user namespace.
+pub(crate) fn is_ordinary_user() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    !Uid::effective().is_root() || !(whole || map.is_empty())
 }
 
 /// Takes the one word that a command is about.

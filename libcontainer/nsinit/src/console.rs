@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use libcontainer::Process;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use term::{RawMode, RawOptions};
 
@@ -46,6 +47,15 @@ impl<'a> Console<'a> {
             (_, _, Some(_)) => {
                 Err(usage("--console-socket: only for a process with a terminal that is created or detached"))
             }
+        }
+    }
+
+    /// Makes the process's terminal as large as ours from the beginning.
+    pub(crate) fn size(self, process: &mut Process) {
+        if self == Console::Own
+            && let Ok(Some(size)) = term::winsize(stdin())
+        {
+            process.terminal_size = Some((size.rows, size.columns));
         }
     }
 

@@ -9,9 +9,8 @@ use lexopt::Arg::{self, Long, Short, Value};
 use lexopt::ValueExt;
 use libcontainer::oci::{self, Bundle};
 use libcontainer::{Cgroup, Config, Container, ErrorKind, Io, Plan};
-use nix::unistd::Uid;
 
-use crate::args::{Arguments, Global, one};
+use crate::args::{Arguments, Global, is_ordinary_user, one};
 use crate::console::{Console, Terminal};
 use crate::failure::{Failure, Result};
 use crate::help;
@@ -111,9 +110,10 @@ impl Made {
             return Err(Failure::new(format_args!("container {id:?}: exists already")));
         }
         let bundle = oci::load(options.bundle.as_deref().unwrap_or(Path::new(".")))?;
-        let config = configure(&bundle, &id, &options)?;
+        let mut config = configure(&bundle, &id, &options)?;
         let console =
             Console::choose(config.process.terminal, options.detach, options.console_socket.as_deref())?;
+        console.size(&mut config.process);
         if global.log.debug {
             Plan::new(&config)?.to_string().lines().for_each(|step| global.log.debug(step));
         }
@@ -176,19 +176,22 @@ fn configure(bundle: &Bundle, id: &str, options: &Options) -> Result<Config> {
     // An ordinary user has no place for a cgroup unless one was handed over; where nothing is limited,
     // nothing is lost without one.
     let unlimited = |cgroup: &Cgroup| !is_limited(cgroup) && cgroup.path == Path::new("/").join(id);
-    if !Uid::effective().is_root() && config.cgroup.as_ref().is_some_and(unlimited) {
+    if is_ordinary_user() && config.cgroup.as_ref().is_some_and(unlimited) {
         config.cgroup = None;
     }
     Ok(config)
 }
 
 fn is_limited(cgroup: &Cgroup) -> bool {
-    cgroup.resources != Default::default() || !cgroup.devices.is_empty()
+    // The type is of a crate that this one needs for nothing else.
+    #[allow(clippy::default_trait_access)]
+    let unlimited = Default::default();
+    cgroup.resources != unlimited || !cgroup.devices.is_empty()
 }
 
 /// Says what an ordinary user lacks.
 fn explain(error: libcontainer::Error, config: &Config) -> Failure {
-    if config.cgroup.is_some() && !Uid::effective().is_root() && error.kind() == ErrorKind::PermissionDenied {
+    if config.cgroup.is_some() && is_ordinary_user() && error.kind() == ErrorKind::PermissionDenied {
         let needs = "an ordinary user needs delegated cgroups for linux.resources and linux.cgroupsPath";
         return Failure::new(format_args!("{error} ({needs})"));
     }

@@ -84,8 +84,9 @@ impl Options {
 
     fn run(mut self, global: &Global) -> Result<u8> {
         let container = global.factory()?.load(&self.id)?;
-        let process = self.process(&container)?;
+        let mut process = self.process(&container)?;
         let console = Console::choose(process.terminal, self.detach, self.console_socket.as_deref())?;
+        console.size(&mut process);
         let io = std::mem::take(&mut self.io);
         // A program that stays behind has signals of its own.
         let signals = if self.detach { None } else { Some(Signals::keep()?) };
@@ -95,7 +96,10 @@ impl Options {
             write_pid(file, running.child().pid())?;
         }
         match signals {
-            None => running.keep(),
+            None => {
+                running.keep();
+                Ok(0)
+            }
             Some(signals) => running.attend(&signals),
         }
     }
@@ -183,9 +187,9 @@ impl Running {
         self.child.as_mut().expect("it is there until it is kept")
     }
 
-    fn keep(mut self) -> Result<u8> {
+    /// Leaves the process running.
+    fn keep(mut self) {
         self.child = None;
-        Ok(0)
     }
 
     fn attend(mut self, signals: &Signals) -> Result<u8> {

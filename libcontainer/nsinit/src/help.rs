@@ -55,7 +55,8 @@ pub(crate) fn version() -> u8 {
 
 /// Prints all commands.
 pub(crate) fn overview() -> u8 {
-    let lines: String = COMMANDS.iter().map(|(name, _, what)| format!("  {name:7} {what}\n")).collect();
+    let lines: Vec<_> = COMMANDS.iter().map(|(name, _, what)| format!("  {name:7} {what}\n")).collect();
+    let lines = lines.concat();
     print(&format!("{GLOBAL}{lines}\nnsinit COMMAND --help tells a command's options.\n"))
 }
 

@@ -54,7 +54,7 @@ fn parse(text: &str) -> Result<i32> {
     let upper = text.to_ascii_uppercase();
     let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
     // The C library keeps the first two for itself: its SIGRTMIN is 34.
-    let (base, sign, offset) = match (bare.strip_prefix("RTMIN"), bare.strip_prefix("RTMAX")) {
+    let (first, sign, offset) = match (bare.strip_prefix("RTMIN"), bare.strip_prefix("RTMAX")) {
         (Some(offset), _) => (34, '+', offset),
         (_, Some(offset)) => (64, '-', offset),
         _ => return format!("SIG{bare}").parse::<Signal>().map(|signal| signal as i32).map_err(|_| wrong()),
@@ -64,7 +64,7 @@ fn parse(text: &str) -> Result<i32> {
         None => offset.is_empty().then_some(0),
     };
     let number = offset.filter(|offset| (0..=30).contains(offset));
-    number.map(|offset| if sign == '+' { base + offset } else { base - offset }).ok_or_else(wrong)
+    number.map(|offset| if sign == '+' { first + offset } else { first - offset }).ok_or_else(wrong)
 }
 
 #[cfg(test)]

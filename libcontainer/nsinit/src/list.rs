@@ -33,7 +33,7 @@ pub(crate) fn command(global: &Global, arguments: &mut Arguments) -> Result<u8> 
     let factory = global.factory()?;
     let ids = factory.list()?;
     let text = if quiet {
-        ids.iter().map(|id| format!("{id}\n")).collect()
+        ids.iter().flat_map(|id| [id, "\n"]).collect()
     } else {
         // One that can't be read is told of, and doesn't hide the others.
         let state = |id: &String| match factory.load(id).and_then(|container| State::of(&container)) {

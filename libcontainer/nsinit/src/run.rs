@@ -38,9 +38,9 @@ pub(crate) fn command(global: &Global, arguments: &mut Arguments) -> Result<u8> 
     let (container, terminal) = made.parts();
     let code = signals.attend(container, terminal)?;
     if keep {
-        made.close()?
+        made.close()?;
     } else {
-        made.delete()?
+        made.delete()?;
     }
     Ok(code)
 }

@@ -84,9 +84,10 @@ pub(super) fn hierarchies(config: &Config, cgroup: Option<&cgroups::Cgroup>) -> 
             _ => continue,
         };
         let aliases = name.split(',').filter(|part| *part != name).map(str::to_owned).collect();
-        let path = own_path(&info.mount_point, &options, cgroup);
+        let own = own_path(&options, cgroup);
+        let (path, own) = (own.clone().unwrap_or_else(|| info.mount_point.clone()), own.is_some());
         if found.iter().all(|known| known.name != name) {
-            found.push(Hierarchy { name, options, aliases, path });
+            found.push(Hierarchy { name, options, aliases, path, own });
         }
     }
     Ok(found)
@@ -105,12 +106,9 @@ fn controllers(info: &mount::MountInfo) -> Vec<String> {
     words
 }
 
-/// Returns the container's directory in a hierarchy; the hierarchy's root where it has none.
-fn own_path(mount_point: &Path, options: &[String], cgroup: Option<&cgroups::Cgroup>) -> PathBuf {
+/// Returns the container's directory in a hierarchy, where it has one.
+fn own_path(options: &[String], cgroup: Option<&cgroups::Cgroup>) -> Option<PathBuf> {
     let wanted = options.iter().find(|word| *word != "none").map_or("", String::as_str);
-    let paths = cgroup.map(cgroups::Cgroup::paths);
-    let found = paths.and_then(|paths| {
-        paths.iter().find(|(key, _)| key.split(',').any(|part| part == wanted)).map(|(_, path)| path.clone())
-    });
-    found.unwrap_or_else(|| mount_point.to_owned())
+    let (_, path) = cgroup?.paths().iter().find(|(key, _)| key.split(',').any(|part| part == wanted))?;
+    Some(path.clone())
 }

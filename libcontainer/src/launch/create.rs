@@ -47,8 +47,10 @@ pub(crate) fn create(
         joins: joins.iter().map(|join| join.kind).collect(),
         cgroup_at_birth: born_in.is_some(),
         hierarchies: cgroup::hierarchies(config, cgroup.as_deref())?,
+        kcore: Path::new("/proc/kcore").exists(),
         listener: listener.is_some(),
         inherited: streams.inherited().len(),
+        in_user_namespace: idmap::in_user_namespace(),
         set_groups,
         identity,
     };
@@ -58,7 +60,7 @@ pub(crate) fn create(
         Handed::Cgroup => born_in.as_ref().map(AsFd::as_fd),
         Handed::Listener => listener,
         Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
-        Handed::Container | Handed::Root => None,
+        Handed::Container | Handed::CgroupNamespace | Handed::Root => None,
     });
     let handed: Vec<_> = handed.collect();
 
@@ -113,7 +115,7 @@ fn ready(sync: &Sync, init: &Guarded, plan: &Plan) -> Result<Option<OwnedFd>> {
     }
 }
 
-pub(super) fn oom_score_adj(pid: u32, score: i32) -> Result<()> {
+fn oom_score_adj(pid: u32, score: i32) -> Result<()> {
     let path = format!("/proc/{pid}/oom_score_adj");
     let written = write_proc(Path::new(&path), &score.to_string());
     written.map_err(|error| Error::io(format_args!("write {score} to {path:?}"), &error))

@@ -4,16 +4,17 @@ use std::fs::{self, File};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::poll::PollTimeout;
 
-use super::create::{oom_score_adj, started};
+use super::create::started;
 use super::sync::{Event, unexpected};
 use super::{Streams, ended, image, resolve};
 use crate::config::{NamespaceKind, Process, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Circumstances, Handed, Plan};
-use crate::process::{Child, Io};
+use crate::process::{Child, Io, Joined};
 
 /// The container to join, by its first process.
 pub(crate) struct Target<'a> {
@@ -49,7 +50,7 @@ pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Ch
     let user_namespace = kinds & NamespaceKind::User.flag() != 0;
     let plan = Plan::enter(process, kinds, user_namespace, target.moved_root, &circumstances)?;
     let handed = plan.handed.iter().filter_map(|handed| match *handed {
-        Handed::Container => Some(target.pidfd),
+        Handed::Container | Handed::CgroupNamespace => Some(target.pidfd),
         Handed::Root => Some(root.as_fd()),
         Handed::Cgroup => born_in.as_ref().map(AsFd::as_fd),
         Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
@@ -62,9 +63,6 @@ pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Ch
     if let Some(cgroup) = target.cgroup.filter(|_| !in_cgroup) {
         cgroup.add(init.pid)?;
     }
-    if let Some(score) = process.oom_score_adj {
-        oom_score_adj(init.pid, score)?;
-    }
     sync.go()?;
     let console = if process.terminal {
         match sync.receive(init.pidfd())? {
@@ -76,7 +74,7 @@ pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Ch
         None
     };
     sync.executed(init.pidfd(), &|failure| failure.explain(&plan))?;
-    Ok(Child { pid: init.pid, pidfd: init.let_go(), console })
+    Ok(Child { joined: Arc::new(Joined::new(init.pid, init.let_go())), console })
 }
 
 pub(crate) fn not_running() -> Error {

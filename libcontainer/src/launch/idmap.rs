@@ -1,11 +1,11 @@
 //! The id maps of a new user namespace.
 
-use std::io;
+use std::{fs, io};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::write_proc;
-use crate::config::{Config, IdMapping, NamespaceKind};
+use crate::config::{Config, IdMapping, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Writes the maps of a container's first process.
@@ -23,11 +23,31 @@ pub(super) fn write(config: &Config, pid: u32) -> Result<()> {
 }
 
 /// Returns whether the namespace may set supplementary groups: not where an ordinary user maps only
-/// the own group, which the kernel allows to nobody else ([`user_namespaces(7)`]).
+/// the own group, which the kernel allows to nobody else, and not where it is denied already
+/// ([`user_namespaces(7)`]).
 ///
 /// [`user_namespaces(7)`]: https://man7.org/linux/man-pages/man7/user_namespaces.7.html
 pub(super) fn may_set_groups(config: &Config) -> bool {
-    !config.is_new(NamespaceKind::User) || nix::unistd::geteuid().is_root() || !is_own(&config.gid_mappings)
+    // What a namespace denies, those inside of it deny too.
+    if is_denied(Path::new("/proc/thread-self")) {
+        return false;
+    }
+    match config.namespaces.iter().find(|namespace| namespace.kind == NamespaceKind::User) {
+        None => true,
+        Some(Namespace { path: None, .. }) => nix::unistd::geteuid().is_root() || !is_own(&config.gid_mappings),
+        // /proc/PID/ns/user: beside it the kernel tells.
+        Some(Namespace { path: Some(path), .. }) => !path.ancestors().nth(2).is_some_and(is_denied),
+    }
+}
+
+/// Returns whether the calling thread is in another user namespace than the first, which maps all ids.
+pub(super) fn in_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/thread-self/uid_map");
+    map.is_ok_and(|map| !map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
+fn is_denied(process: &Path) -> bool {
+    fs::read_to_string(process.join("setgroups")).is_ok_and(|word| word.trim() == "deny")
 }
 
 fn is_own(mappings: &[IdMapping]) -> bool {

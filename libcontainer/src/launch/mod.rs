@@ -44,8 +44,14 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<ExitStatus> {
 
 /// Waits until the process of a handle has ended; false when the time is over first.
 pub(crate) fn ended(pidfd: BorrowedFd<'_>, timeout: PollTimeout) -> Result<bool> {
+    any_ended(&[pidfd], timeout)
+}
+
+/// Waits until one of several processes has ended; false when the time is over first.
+pub(crate) fn any_ended(pidfds: &[BorrowedFd<'_>], timeout: PollTimeout) -> Result<bool> {
+    let mut watched: Vec<_> = pidfds.iter().map(|pidfd| PollFd::new(*pidfd, PollFlags::POLLIN)).collect();
     loop {
-        match poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], timeout) {
+        match poll(&mut watched, timeout) {
             Ok(count) => return Ok(count > 0),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::errno("wait for process", errno)),

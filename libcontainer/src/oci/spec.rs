@@ -28,7 +28,7 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 
 /// Declares a part of the file: every field may be absent or `null`, and is written only if it says something.
 macro_rules! part {
-    ($(#[$attribute:meta])* $name:ident { $($field:ident $(as $key:literal)?: $type:ty,)* }) => {
+    ($(#[$attribute:meta])* $name:ident { $($field:ident $(as $key:literal)?: $type:ty),* $(,)? }) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default, rename_all = "camelCase")]
@@ -178,7 +178,7 @@ part!(Linux {
     personality: Asked,
     memory_policy: Asked,
     // An interface without any setting is still one to be moved.
-    net_devices: BTreeMap<String, Ignored>,
+    net_devices: BTreeMap<String, Asked>,
 });
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -271,22 +271,6 @@ part!(Cpu {
 });
 
 part!(Pids { limit: Option<i64>, });
-
-/// A value of which only its presence counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ignored;
-
-impl Serialize for Ignored {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
-    }
-}
-
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Ignored)
-    }
-}
 
 /// Whether a field asks for anything: `null`, `false`, 0, `""`, `[]` and an object of such values don't.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

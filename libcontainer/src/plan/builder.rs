@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::program::{self, Op, Sink, Slot};
@@ -74,9 +74,9 @@ pub(super) fn text(text: impl AsRef<OsStr>) -> Result<CString> {
         .map_err(|_| Error::new(ErrorKind::InvalidConfig, format_args!("{text:?}: has a NUL byte")))
 }
 
-/// Makes a path that starts at the container's root.
+/// Makes a path that starts at the container's root, without doubled or trailing slashes.
 pub(super) fn inside(path: &Path) -> Result<CString> {
-    if path.is_absolute() { text(path) } else { text(Path::new("/").join(path)) }
+    text(Path::new("/").join(path).components().collect::<PathBuf>())
 }
 
 /// Makes a list of strings.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mount::Options;
 
+use super::Circumstances;
 use super::builder::{Builder, inside, text};
 use crate::config::{Config, Device, DeviceKind, NamespaceKind};
 use crate::error::Result;
@@ -23,7 +24,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// Makes the devices, unless the host's own /dev is there.
-pub(super) fn make(builder: &mut Builder, config: &Config) -> Result<()> {
+pub(super) fn make(builder: &mut Builder, config: &Config, circumstances: &Circumstances) -> Result<()> {
     let host_dev = |mount: &crate::config::Mount| {
         mount.destination == Path::new("/dev")
             && Options::from_words(&mount.options).is_ok_and(|options| options.bind().is_some())
@@ -41,11 +42,13 @@ pub(super) fn make(builder: &mut Builder, config: &Config) -> Result<()> {
         uid: 0,
         gid: 0,
     });
+    let bound = config.has(NamespaceKind::User) || circumstances.in_user_namespace;
     let unnamed = standard.iter().filter(|device| config.devices.iter().all(|own| own.path != device.path));
     for device in unnamed.chain(&config.devices) {
-        node(builder, config, device)?;
+        node(builder, bound, device)?;
     }
-    for (name, target) in LINKS {
+    let core = circumstances.kcore.then_some(("core", "/proc/kcore"));
+    for (name, target) in LINKS.into_iter().chain(core) {
         let (path, target_text) = (inside(&Path::new("/dev").join(name))?, text(target)?);
         builder.step(format!("link \"/dev/{name}\" to {target:?}"));
         builder.op(Op::Symlink { path: &path, target: &target_text });
@@ -54,7 +57,7 @@ pub(super) fn make(builder: &mut Builder, config: &Config) -> Result<()> {
 }
 
 /// Makes a device node; in a user namespace, where none can be made, the host's is bound.
-fn node(builder: &mut Builder, config: &Config, device: &Device) -> Result<()> {
+fn node(builder: &mut Builder, bound: bool, device: &Device) -> Result<()> {
     let path = inside(&device.path)?;
     if let Some(parent) = device.path.parent().filter(|parent| *parent != Path::new("/dev")) {
         let parent = inside(parent)?;
@@ -62,7 +65,7 @@ fn node(builder: &mut Builder, config: &Config, device: &Device) -> Result<()> {
         builder.op(Op::MakeDirectory { path: &parent, mode: 0o755 });
     }
     let Device { major, minor, uid, gid, .. } = *device;
-    if config.has(NamespaceKind::User) && device.kind != DeviceKind::Fifo {
+    if bound && device.kind != DeviceKind::Fifo {
         let (host, tree) = (builder.slot()?, builder.slot()?);
         builder.step(format!("bind the host's {:?}", device.path));
         builder.op(Op::OpenHost { slot: host, path: &path, flags: libc::O_PATH as u32 });

@@ -26,10 +26,14 @@ pub(crate) struct Circumstances {
     pub(crate) cgroup_at_birth: bool,
     /// The container's cgroup in each hierarchy, for the mount of type `cgroup`.
     pub(crate) hierarchies: Vec<Hierarchy>,
+    /// Whether the host has /proc/kcore, which /dev/core leads to.
+    pub(crate) kcore: bool,
     /// Whether the start comes through a listening socket, from another process perhaps.
     pub(crate) listener: bool,
     /// How many descriptors the program inherits beyond its standard streams.
     pub(crate) inherited: usize,
+    /// Whether the caller is in a user namespace, where nobody can make device nodes.
+    pub(crate) in_user_namespace: bool,
     /// Whether the user namespace allows to set supplementary groups.
     pub(crate) set_groups: bool,
     /// Who runs the process.
@@ -45,8 +49,10 @@ pub(crate) struct Hierarchy {
     pub(crate) options: Vec<String>,
     /// Other names of the same folder.
     pub(crate) aliases: Vec<String>,
-    /// The container's cgroup, on the host.
+    /// The container's cgroup, on the host; the hierarchy's root where the container has none.
     pub(crate) path: PathBuf,
+    /// Whether that cgroup is the container's own.
+    pub(crate) own: bool,
 }
 
 /// Who runs the process, in numbers.
@@ -66,6 +72,8 @@ pub(crate) enum Handed {
     Namespace(usize),
     /// The pidfd of the container to join.
     Container,
+    /// The same once more, for its cgroup namespace.
+    CgroupNamespace,
     /// The root of the container to join.
     Root,
     /// The cgroup to be born in.
@@ -138,7 +146,7 @@ impl Plan {
         for (mount, source) in config.mounts.iter().zip(&sources.mounts) {
             mounts::mount(&mut builder, config, circumstances, mount, *source)?;
         }
-        devices::make(&mut builder, config)?;
+        devices::make(&mut builder, config, circumstances)?;
         let console = console(&mut builder, &config.process, circumstances, true)?;
         namespaces::parameters(&mut builder, config, proc)?;
         mounts::hide(&mut builder, config)?;
@@ -165,18 +173,35 @@ impl Plan {
         circumstances: &Circumstances,
     ) -> Result<Plan> {
         let mut builder = Builder::default();
-        let own = if moved_root { &[Handed::Container, Handed::Root][..] } else { &[Handed::Container] };
-        let handed = hand_over(&mut builder, circumstances, own)?;
+        // With cgroup2's nsdelegate a process in that namespace must be in the cgroup already: it is
+        // born there first (ENOENT else, cgroup_attach_permissions in the kernel).
+        let late = if circumstances.cgroup_at_birth { kinds & NamespaceKind::Cgroup.flag() } else { 0 };
+        let mut own = vec![Handed::Container];
+        own.extend((late != 0).then_some(Handed::CgroupNamespace));
+        own.extend(moved_root.then_some(Handed::Root));
+        let handed = hand_over(&mut builder, circumstances, &own)?;
         let container = find(&handed, Handed::Container).unwrap_or(Slot::NONE);
+        if let Some(score) = process.oom_score_adj {
+            // By itself, and before it isn't dumpable: from then on its files are root's.
+            let proc = builder.slot()?;
+            let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
+            builder.step(format!("set oom_score_adj to {score}"));
+            builder.op(Op::OpenHost { slot: proc, path: c"/proc", flags });
+            let (path, value) = (c"self/oom_score_adj", score.to_string());
+            builder.op(Op::WriteProc { proc, path, value: value.as_bytes() }).op(Op::Close { slot: proc });
+        }
         // Once in the container's namespaces, its processes could look into this one.
         builder.step("enter the container's namespaces").op(Op::Dumpable { on: false });
-        builder.op(Op::Setns { fd: container, kinds });
+        builder.op(Op::Setns { fd: container, kinds: kinds & !late });
         if let Some(root) = find(&handed, Handed::Root) {
             builder.op(Op::MoveRoot { root });
         }
         let cgroup = find(&handed, Handed::Cgroup).unwrap_or(Slot::NONE);
         builder.step("start a process in the container").op(Op::Clone { flags: 0, cgroup });
         builder.step("wait for the parent's preparations").op(Op::AwaitGo {});
+        if let Some(fd) = find(&handed, Handed::CgroupNamespace) {
+            builder.step("enter the container's cgroup namespace").op(Op::Setns { fd, kinds: late });
+        }
         if user_namespace {
             builder.step("become root of the user namespace");
             builder.op(Op::BecomeRoot { drop_groups: circumstances.set_groups });

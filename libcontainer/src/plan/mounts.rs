@@ -176,9 +176,7 @@ fn cgroup(
     slot: Slot,
 ) -> Result<()> {
     if let Some(unified) = circumstances.hierarchies.iter().find(|hierarchy| hierarchy.name.is_empty()) {
-        hierarchy(builder, config, &mount.destination, unified, options, slot)?;
-        attributes(builder, slot, options, true);
-        return Ok(());
+        return hierarchy(builder, config, &mount.destination, unified, options, slot);
     }
     let target = inside(&mount.destination)?;
     let data = ["mode=755".to_owned()];
@@ -189,7 +187,6 @@ fn cgroup(
         let path = mount.destination.join(&one.name);
         builder.step(format!("mount cgroup {:?} on {path:?}", one.options.join(",")));
         hierarchy(builder, config, &path, one, options, slot)?;
-        attributes(builder, slot, options, true);
         for alias in &one.aliases {
             let (path, target) = (inside(&mount.destination.join(alias))?, text(&one.name)?);
             builder.op(Op::Symlink { path: &path, target: &target });
@@ -209,15 +206,22 @@ fn hierarchy(
     slot: Slot,
 ) -> Result<()> {
     let target = inside(path)?;
-    if config.has(NamespaceKind::Cgroup) {
+    let bind = !config.has(NamespaceKind::Cgroup);
+    if bind {
+        let source = text(&hierarchy.path)?;
+        builder.op(Op::Tree { slot, path: &source, recursive: false });
+    } else {
         let fstype = if hierarchy.name.is_empty() { c"cgroup2" } else { c"cgroup" };
         let source = c"cgroup".to_owned();
         new_mount(builder, slot, &fstype.to_owned(), &source, &hierarchy.options, options.attr_set())?;
-    } else {
-        let source = text(&hierarchy.path)?;
-        builder.op(Op::Tree { slot, path: &source, recursive: false });
     }
     builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve: 0 });
+    if bind && !hierarchy.own {
+        // The host's own control groups: to look at, at most (CVE-2023-25809).
+        let set = libc::MOUNT_ATTR_RDONLY;
+        builder.op(Op::Attributes { tree: slot, set, clear: 0, propagation: 0, recursive: false });
+    }
+    attributes(builder, slot, options, bind);
     Ok(())
 }
 

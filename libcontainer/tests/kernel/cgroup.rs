@@ -85,7 +85,7 @@ fn more_processes_than_allowed_are_refused() -> Outcome {
 
 fn devices_that_were_not_given_are_denied() -> Outcome {
     let mut shell = confined(
-        "for name in kmsg full; do (: <>/etc/$name) && echo $name; done; head -c 1 /dev/zero | wc -c",
+        "for name in kmsg full; do (: >>/etc/$name) && echo $name; done; head -c 1 /dev/zero | wc -c",
     )?;
     let etc = shell.rootfs.path().join("etc");
     for (name, minor) in [("kmsg", 11), ("full", 7)] {
@@ -138,7 +138,8 @@ fn it_pauses_and_goes_on() -> Outcome {
 
 /// Other runtimes hang here: a frozen process doesn't die of SIGKILL on v1.
 fn a_paused_container_can_be_deleted() -> Outcome {
-    let container = Container::run(&confined("sleep 100 & wait")?.config, Io::default())?;
+    let shell = confined("sleep 100 & wait")?;
+    let container = Container::run(&shell.config, Io::default())?;
     container.pause()?;
     let folders = folders(&container);
     container.delete()?;
@@ -170,7 +171,8 @@ fn a_failure_leaves_no_cgroup() -> Outcome {
 }
 
 fn without_a_cgroup_there_is_nothing_to_pause() -> Outcome {
-    let container = Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    let sleeper = Shell::program(&["sleep", "100"])?;
+    let container = Container::run(&sleeper.config, Io::default())?;
     let error = container.pause().unwrap_err();
     assert_eq!((error.kind(), error.to_string().contains("no cgroup")), (ErrorKind::InvalidState, true));
     assert_eq!(container.stats().unwrap_err().kind(), ErrorKind::InvalidState);

@@ -14,6 +14,7 @@ crate::tests!(
     a_missing_program_is_told,
     it_is_refused_in_a_stopped_container,
     it_ends_by_signals_and_tells,
+    the_container_ends_before_those_who_joined_are_waited_for,
     many_run_at_once,
     capabilities_are_its_own,
     no_descriptor_leaks_into_it,
@@ -123,6 +124,30 @@ fn it_ends_by_signals_and_tells() -> Outcome {
     Ok(())
 }
 
+/// The first process of a PID namespace can't end before all others were waited for; here their parent
+/// is whoever waits for the first, and both waited for ever.
+fn the_container_ends_before_those_who_joined_are_waited_for() -> Outcome {
+    let shell = Shell::new("read line; exit 3")?;
+    let begin = std::time::Instant::now();
+    for forgotten in [false, true] {
+        let (stdin, hold) = std::io::pipe()?;
+        let mut io = Io::default();
+        io.stdin = stdin.into();
+        let mut container = Container::run(&shell.config, io)?;
+        let child = container.exec(&script(&container, "sleep 100"), Io::default())?;
+        let child = if forgotten { None } else { Some(child) };
+        drop(hold);
+        assert_eq!(container.wait()?, ExitStatus::Exited(3));
+        container.delete()?;
+        if let Some(mut child) = child {
+            assert_eq!(child.try_wait()?, Some(ExitStatus::Signaled(libc::SIGKILL)));
+            assert_eq!(child.wait()?, ExitStatus::Signaled(libc::SIGKILL));
+        }
+    }
+    assert!(begin.elapsed().as_secs() < 8, "{:?}", begin.elapsed());
+    Ok(())
+}
+
 fn many_run_at_once() -> Outcome {
     let (_shell, container) = running()?;
     std::thread::scope(|scope| {
@@ -157,12 +182,12 @@ fn no_descriptor_leaks_into_it() -> Outcome {
     let (mut reader, writer) = std::io::pipe()?;
     let (mut io, mut output) = captured()?;
     io.inherited = vec![writer.into()];
-    let process = script(&container, "echo $(ls /proc/$$/fd); echo through >&3");
+    let process = script(&container, "ls /proc/$$/fd; echo through >&3");
     let mut child = container.exec(&process, io)?;
     let (mut text, mut through) = (String::new(), String::new());
     output.read_to_string(&mut text)?;
     reader.read_to_string(&mut through)?;
-    assert_eq!((text.as_str(), through.as_str()), ("0 1 2 3\n", "through\n"));
+    assert_eq!((text.as_str(), through.as_str()), ("0\n1\n2\n3\n", "through\n"));
     assert!(child.wait()?.success());
     Ok(())
 }

@@ -124,7 +124,7 @@ fn a_killed_container_is_found_stopped() -> Outcome {
         }
         let mut watcher = two.other.load("web")?;
         made.signal(libc::SIGKILL)?;
-        assert_eq!(made.wait()?, ExitStatus::Signaled(9));
+        crate::eventually(|| made.try_wait().is_ok_and(|status| status == Some(ExitStatus::Signaled(9))));
         crate::eventually(|| watcher.status().is_ok_and(|status| status == Status::Stopped));
         let mut found = two.other.load("web")?;
         assert_eq!(found.status()?, Status::Stopped);
@@ -232,7 +232,8 @@ fn deleting_while_it_is_made_leaves_nothing() -> Outcome {
 fn homes_are_for_the_owner_only() -> Outcome {
     use std::os::unix::fs::PermissionsExt;
     let two = two()?;
-    let made = two.one.create("web", &Shell::new("exit 0")?.config, Io::default())?;
+    let shell = Shell::new("exit 0")?;
+    let made = two.one.create("web", &shell.config, Io::default())?;
     for folder in [two.root.clone(), two.root.join("web")] {
         assert_eq!(fs::metadata(&folder)?.permissions().mode() & 0o777, 0o700, "{folder:?}");
     }
@@ -243,7 +244,8 @@ fn homes_are_for_the_owner_only() -> Outcome {
 fn notes_and_names_are_kept() -> Outcome {
     let two = two()?;
     let notes = BTreeMap::from([("bundle".to_owned(), "/srv/bundle".to_owned())]);
-    let made = two.one.create_with("web", &Shell::new("exit 0")?.config, Io::default(), notes.clone())?;
+    let shell = Shell::new("exit 0")?;
+    let made = two.one.create_with("web", &shell.config, Io::default(), notes.clone())?;
     let found = two.other.load("web")?;
     assert_eq!(found.notes()?, notes);
     let age = found.created()?.expect("it is known").elapsed().unwrap_or_default();
@@ -272,7 +274,8 @@ fn a_long_folder_is_no_hindrance() -> Outcome {
     let two = two()?;
     let factory = Factory::new(two.root.join("x".repeat(100)).join("y".repeat(100)))?;
     let id = "z".repeat(200);
-    let mut made = factory.create(&id, &Shell::new("exit 0")?.config, Io::default())?;
+    let shell = Shell::new("exit 0")?;
+    let mut made = factory.create(&id, &shell.config, Io::default())?;
     factory.load(&id)?.start()?;
     assert_eq!(made.wait()?, ExitStatus::Exited(0));
     made.delete()?;
@@ -281,7 +284,8 @@ fn a_long_folder_is_no_hindrance() -> Outcome {
 
 fn dropping_it_leaves_it_running() -> Outcome {
     let two = two()?;
-    let mut made = two.one.create("web", &Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    let sleeper = Shell::program(&["sleep", "100"])?;
+    let mut made = two.one.create("web", &sleeper.config, Io::default())?;
     made.start()?;
     let pid = made.pid();
     drop(made);

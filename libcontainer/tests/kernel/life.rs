@@ -180,7 +180,8 @@ fn it_waits_for_its_start() -> Outcome {
 }
 
 fn try_wait_does_not_wait() -> Outcome {
-    let mut container = Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    let sleeper = Shell::program(&["sleep", "100"])?;
+    let mut container = Container::run(&sleeper.config, Io::default())?;
     assert_eq!(container.try_wait()?, None);
     assert_eq!(container.status()?, Status::Running);
     container.signal(libc::SIGKILL)?;
@@ -190,7 +191,8 @@ fn try_wait_does_not_wait() -> Outcome {
 }
 
 fn it_starts_once() -> Outcome {
-    let mut container = Container::run(&Shell::program(&["sleep", "100"])?.config, Io::default())?;
+    let sleeper = Shell::program(&["sleep", "100"])?;
+    let mut container = Container::run(&sleeper.config, Io::default())?;
     assert_eq!(container.start().unwrap_err().kind(), ErrorKind::InvalidState);
     assert_eq!(container.status()?, Status::Running);
     Ok(())

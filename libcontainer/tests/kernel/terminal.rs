@@ -69,7 +69,7 @@ fn control_c_is_a_signal() -> Outcome {
     let mut container = Container::run(&shell.config, Io::default())?;
     let mut master = master(&container)?;
     let mut text = Vec::new();
-    while !text.ends_with(b"ready\r\n") {
+    while !text.ends_with(b"ready\n") {
         let mut byte = [0];
         master.read_exact(&mut byte)?;
         text.extend(byte);
