@@ -277,7 +277,7 @@ impl Home {
     fn with_address(&self, act: impl Fn(&UnixAddr) -> nix::Result<()>) -> nix::Result<()> {
         let folder =
             File::open(&self.folder).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
-        let path = format!("/proc/self/fd/{}/start", folder.as_raw_fd());
+        let path = format!("/proc/thread-self/fd/{}/start", folder.as_raw_fd());
         act(&UnixAddr::new(path.as_str())?)
     }
 

@@ -212,9 +212,7 @@ fn configs() -> Vec<Config> {
 
 fn plans() -> Vec<Plan> {
     let mut plans: Vec<_> = configs().iter().map(|config| Plan::new(config).unwrap()).collect();
-    let mut process = Process::default();
-    process.args = vec!["sh".to_owned()];
-    process.terminal = true;
+    let process = Process { args: vec!["sh".to_owned()], terminal: true, ..Process::default() };
     plans.push(Plan::enter(&process, 0x2000_0000, true, false, &Circumstances::default()).unwrap());
     plans
 }

@@ -1,8 +1,8 @@
 //! The id maps of a new user namespace.
 
-use std::{fs, io};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use super::write_proc;
 use crate::config::{Config, IdMapping, Namespace, NamespaceKind};
@@ -34,7 +34,9 @@ pub(super) fn may_set_groups(config: &Config) -> bool {
     }
     match config.namespaces.iter().find(|namespace| namespace.kind == NamespaceKind::User) {
         None => true,
-        Some(Namespace { path: None, .. }) => nix::unistd::geteuid().is_root() || !is_own(&config.gid_mappings),
+        Some(Namespace { path: None, .. }) => {
+            nix::unistd::geteuid().is_root() || !is_own(&config.gid_mappings)
+        }
         // /proc/PID/ns/user: beside it the kernel tells.
         Some(Namespace { path: Some(path), .. }) => !path.ancestors().nth(2).is_some_and(is_denied),
     }

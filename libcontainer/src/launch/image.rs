@@ -100,7 +100,7 @@ fn unlinked() -> io::Result<OwnedFd> {
 fn unlinked_in(directory: &str) -> io::Result<OwnedFd> {
     let writer = File::options().write(true).mode(0o500).custom_flags(libc::O_TMPFILE).open(directory)?;
     (&writer).write_all(BYTES)?;
-    let reader = File::open(format!("/proc/self/fd/{}", writer.as_raw_fd()))?;
+    let reader = File::open(format!("/proc/thread-self/fd/{}", writer.as_raw_fd()))?;
     Ok(reader.into())
 }
 

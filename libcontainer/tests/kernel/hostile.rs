@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use grounds::{Outcome, Rootfs, Stop};
 use libcontainer::{Container, Io};
@@ -178,7 +178,7 @@ fn a_console_that_is_a_link_does_no_harm() -> Outcome {
     for target in [PathBuf::from("/etc/victim"), outside.by_climbing().join("marker")] {
         let mut shell = Shell::new("exit 0")?;
         shell.config.process.terminal = true;
-        shell.config.mounts.retain(|mount| mount.destination != PathBuf::from("/dev"));
+        shell.config.mounts.retain(|mount| mount.destination != Path::new("/dev"));
         fs::write(shell.rootfs.path().join("etc/victim"), "victim\n")?;
         symlink(target, shell.rootfs.path().join("dev/console"))?;
         drop(Container::create(&shell.config, Io::default()));
@@ -190,18 +190,17 @@ fn a_console_that_is_a_link_does_no_harm() -> Outcome {
 
 /// CVE-2024-21626: the working directory was a descriptor of the host that had leaked.
 fn a_working_directory_outside_is_refused() -> Outcome {
-    let marker = "/proc/1/root/etc/passwd";
     for number in 0..24 {
         for link in [false, true] {
-            let mut shell =
-                Shell::new("ls -d ../../../../../../../../../work* ../../../../../../../../proc/1; pwd")?;
-            let cwd = format!("/proc/self/fd/{number}");
+            let mut shell = Shell::new("exit 0")?;
+            let mut cwd = PathBuf::from(format!("/proc/self/fd/{number}"));
             if link {
                 symlink(&cwd, shell.rootfs.path().join("cwd"))?;
+                cwd = "/cwd".into();
             }
-            shell.config.process.cwd = if link { "/cwd".into() } else { cwd.into() };
-            let error = Container::create(&shell.config, Io::default()).expect_err(marker);
-            assert!(error.raw_os_error().is_some(), "{error}");
+            shell.config.process.cwd.clone_from(&cwd);
+            let error = Container::create(&shell.config, Io::default()).unwrap_err();
+            assert!(error.raw_os_error().is_some(), "{cwd:?}: {error}");
         }
     }
     Ok(())

@@ -164,8 +164,8 @@ fn devices_are_there_and_work() -> Outcome {
     )?;
     let said = shell.says()?;
     let lines: Vec<_> = said.lines().filter(|line| !line.contains("echo: ")).collect();
-    let links = ["/proc/self/fd", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2", "pts/ptmx"];
-    assert_eq!(lines, [&["4", "4"], &links[..], &["ptmx"]].concat());
+    let targets = ["/proc/self/fd", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2", "pts/ptmx"];
+    assert_eq!(lines, [&["4", "4"], &targets[..], &["ptmx"]].concat());
     Ok(())
 }
 

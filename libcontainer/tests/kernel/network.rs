@@ -35,11 +35,13 @@ fn on_a_bridge(script: &str) -> Result<(Handle, Shell, Veth), Stop> {
     let mut handle = Handle::open()?;
     handle.add_bridge(&Bridge::new("br0"))?;
     handle.set_up("br0")?;
-    let mut veth = Veth::default();
-    veth.bridge = Some("br0".to_owned());
-    veth.addresses = vec!["10.9.8.7/24".to_owned(), "fd00:9::7/64".to_owned()];
-    veth.gateway = Some("10.9.8.1".parse()?);
-    veth.mtu = Some(1400);
+    let veth = Veth {
+        bridge: Some("br0".to_owned()),
+        addresses: vec!["10.9.8.7/24".to_owned(), "fd00:9::7/64".to_owned()],
+        gateway: Some("10.9.8.1".parse()?),
+        mtu: Some(1400),
+        ..Veth::default()
+    };
     Ok((handle, Shell::new(script)?, veth))
 }
 

@@ -81,12 +81,18 @@ fn control_c_is_a_signal() -> Outcome {
 }
 
 fn it_hangs_up_when_the_master_is_gone() -> Outcome {
-    let shell = shell("trap 'exit 5' HUP; sleep 100 & wait")?;
-    let container = Container::create(&shell.config, Io::default())?;
-    // The container's value holds the only master; without it nobody does.
-    let master = master(&container)?;
-    drop(master);
-    assert!(container.console().is_some());
+    let shell = Shell::new("sleep 100")?;
+    let container = Container::run(&shell.config, Io::default())?;
+    let mut process = container.config().process.clone();
+    let script = "trap 'echo hung up >/tmp/said; exit' HUP; echo ready; sleep 100 & wait";
+    process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
+    process.terminal = true;
+    let child = container.exec(&process, Io::default())?;
+    let mut master: File = child.console().expect("it has a terminal").try_clone_to_owned()?.into();
+    master.read_exact(&mut [0; 6])?;
+    drop((master, child));
+    let said = shell.rootfs.path().join("tmp/said");
+    crate::eventually(|| std::fs::read_to_string(&said).is_ok_and(|said| said == "hung up\n"));
     Ok(())
 }
 
