@@ -27,6 +27,13 @@ fn main() {
         return;
     }
 
+    if std::env::args().any(|argument| argument == "--load") {
+        // The load of another program, until whoever started it is gone.
+        among(threads, || std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+            .expect("standard input can be read");
+        return;
+    }
+
     let rootfs = Rootfs::new().expect("a folder for temporary files");
     let mut config = Config::new(rootfs.path());
     if !nix::unistd::geteuid().is_root() {
@@ -46,25 +53,25 @@ fn main() {
     );
     println!("|---|---|---|---|");
     let small = row("small", &config, starts);
+    let beside = beside(threads, || {
+        row(&format!("small, beside a program with {threads} threads that allocate"), &config, starts)
+    });
     let memory = touched(gib);
     let large = row(&format!("{gib} GiB touched"), &config, starts);
-    let pausing = among(threads, Duration::from_millis(3), || {
-        row(&format!("{gib} GiB, {threads} threads that allocate and pause"), &config, starts)
-    });
-    let full = among(threads, Duration::ZERO, || {
-        row(&format!("{gib} GiB, {threads} threads that allocate and nothing else"), &config, starts)
+    let full = among(threads, || {
+        row(&format!("{gib} GiB touched and {threads} threads that allocate"), &config, starts)
     });
     black_box(&memory);
     println!();
-    for (name, row) in [("large", large), ("threads that pause", pausing), ("threads that don't", full)] {
-        let ratio = |at: usize| row[at].as_secs_f64() / small[at].as_secs_f64();
-        println!(
-            "{name}: {:.2} times the small one; the floors {:.2} and {:.2} times",
-            ratio(2),
-            ratio(0),
-            ratio(1)
-        );
-    }
+    compare("memory", &large, &small);
+    compare("memory and threads, processors equally busy", &full, &beside);
+}
+
+fn compare(name: &str, large: &[Duration; 3], small: &[Duration; 3]) {
+    let [bare, namespaces, container] = [0, 1, 2].map(|at| large[at].as_secs_f64() / small[at].as_secs_f64());
+    println!(
+        "{name}: {container:.2} times the small program's; the floors {bare:.2} and {namespaces:.2} times"
+    );
 }
 
 fn row(name: &str, config: &Config, starts: usize) -> [Duration; 3] {
@@ -112,9 +119,23 @@ fn touched(gib: usize) -> Vec<Vec<u8>> {
     (0..gib * 16).map(|_| vec![1_u8; 64 << 20]).collect()
 }
 
-/// Does something beside threads that allocate as fast as they can, and pause for so long after 64 blocks.
-/// Without a pause they take the processors too, for which the floors wait as well.
-fn among<T>(threads: usize, pause: Duration, act: impl FnOnce() -> T) -> T {
+/// Does something beside another program with so many threads that allocate: they take the processors, and
+/// nothing else is theirs.
+fn beside<T>(threads: usize, act: impl FnOnce() -> T) -> T {
+    let own = std::env::current_exe().expect("this program has a path");
+    let mut other = Command::new(own)
+        .args(["0", &threads.to_string(), "0", "--load"])
+        .stdin(CommandStdio::piped())
+        .spawn()
+        .expect("this program can be started");
+    let done = act();
+    drop(other.stdin.take());
+    assert!(other.wait().is_ok_and(|status| status.success()));
+    done
+}
+
+/// Does something among threads that allocate as fast as they can.
+fn among<T>(threads: usize, act: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         for size in 0..threads {
@@ -124,9 +145,6 @@ fn among<T>(threads: usize, pause: Duration, act: impl FnOnce() -> T) -> T {
                     let blocks: Vec<_> = (0..64).map(|count| vec![1_u8; 16 + size * 64 + count]).collect();
                     black_box(&blocks);
                     drop(blocks);
-                    if !pause.is_zero() {
-                        thread::sleep(pause);
-                    }
                 }
             });
         }

@@ -8,9 +8,9 @@ use super::raw::nr;
 use super::sys::*;
 
 impl<K: Kernel> Machine<K> {
-    pub fn expect_device(&mut self, slot: Slot, major: u32, minor: u32) -> Result<()> {
+    pub fn expect_device(&mut self, slot: Slot, kind: u32, number: (u32, u32)) -> Result<()> {
         let fd = self.fd(slot)?;
-        self.is_device(fd, S_IFCHR, (major, minor))
+        self.is_device(fd, kind, number)
     }
 
     fn is_device(&mut self, fd: i32, kind: u32, number: (u32, u32)) -> Result<()> {

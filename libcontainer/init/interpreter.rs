@@ -10,6 +10,8 @@ pub struct Machine<K> {
     /// The packet socket to the parent.
     pub sync: i32,
     slots: [i32; SLOTS],
+    /// Namespaces that could not be made at birth and are made after the Go.
+    pub owed: u32,
     /// The kernel's own words on the last failure, where it gave some.
     text: [u8; TEXT],
     text_length: usize,
@@ -22,7 +24,7 @@ impl<K: Kernel> Machine<K> {
         for (number, slot) in slots.iter_mut().enumerate() {
             *slot = first.saturating_add(number as i32);
         }
-        Machine { sys: Sys::new(kernel), sync, slots, text: [0; TEXT], text_length: 0 }
+        Machine { sys: Sys::new(kernel), sync, slots, owed: 0, text: [0; TEXT], text_length: 0 }
     }
 
     /// Says that only the first `count` slots were handed over.
@@ -67,7 +69,10 @@ impl<K: Kernel> Machine<K> {
             Op::Clone { flags, cgroup } => self.clone(flags, cgroup),
             Op::Dumpable { on } => self.dumpable(on),
 
-            Op::AwaitGo {} => self.expect(Message::Go),
+            Op::AwaitGo {} => {
+                self.expect(Message::Go)?;
+                if self.owed == 0 { Ok(()) } else { self.sys.unshare(self.owed) }
+            }
             Op::Ready {} => self.send(&Message::Ready, None),
             Op::AwaitStart {} => self.expect(Message::Start),
             Op::AcceptStart { listener } => self.accept_start(listener),
@@ -90,7 +95,7 @@ impl<K: Kernel> Machine<K> {
             Op::MoveRoot { root } => self.move_root(root),
             Op::Close { slot } => self.close(slot),
             Op::MakeDirectory { path, mode } => self.make_directory(path, mode),
-            Op::ExpectDevice { slot, major, minor } => self.expect_device(slot, major, minor),
+            Op::ExpectDevice { slot, kind, major, minor } => self.expect_device(slot, kind, (major, minor)),
             Op::CloneTree { slot, from } => self.clone_tree(slot, from),
 
             Op::Node { path, mode, major, minor, uid, gid } => {

@@ -3,7 +3,7 @@
 use super::interpreter::Machine;
 use super::program::{Message, Slot};
 use super::raw::nr;
-use super::sys::{CLONE_PARENT, ENODEV, EPERM, Fault, Kernel, PROC_SUPER_MAGIC, Result};
+use super::sys::{CLONE_NEWCGROUP, CLONE_PARENT, ENODEV, EPERM, Fault, Kernel, PROC_SUPER_MAGIC, Result};
 use super::sys::{O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS};
 
 impl<K: Kernel> Machine<K> {
@@ -21,7 +21,10 @@ impl<K: Kernel> Machine<K> {
         let pid = match self.sys.clone(flags | CLONE_PARENT, cgroup, &mut pidfd) {
             // The parent moves the process where this kernel, or a filter, refuses clone3.
             Err(Fault { errno: super::sys::ENOSYS | EPERM, .. }) if in_cgroup => {
+                // The namespace shows the cgroup that its maker is in: it comes after the parent's move.
                 in_cgroup = false;
+                self.owed = flags as u32 & CLONE_NEWCGROUP;
+                let flags = flags & !u64::from(CLONE_NEWCGROUP);
                 self.sys.clone(flags | CLONE_PARENT, None, &mut pidfd)?
             }
             made => made?,

@@ -54,6 +54,7 @@ pub const EPERM: u32 = 1;
 pub const ENOENT: u32 = 2;
 pub const EINTR: u32 = 4;
 pub const EBADF: u32 = 9;
+pub const EAGAIN: u32 = 11;
 pub const EACCES: u32 = 13;
 pub const EEXIST: u32 = 17;
 pub const ENODEV: u32 = 19;
@@ -109,6 +110,7 @@ pub const CLONE_PIDFD: u64 = 0x1000;
 pub const CLONE_PARENT: u64 = 0x8000;
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub const CLONE_NEWTIME: u64 = 0x80;
+pub const CLONE_NEWCGROUP: u32 = 0x0200_0000;
 
 /// What [`Sys::statx`] tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -417,10 +419,18 @@ impl<K: Kernel> Sys<K> {
     // ---- files ----
 
     pub fn open(&mut self, dir: i32, path: &CStr, flags: u32, mode: u32, resolve: u64) -> Result<i32> {
+        // A rename or mount anywhere while a ".." is looked up makes the kernel unsure (openat2(2)).
+        const TRIES: u32 = 10_000;
         // struct open_how
         let how = [u64::from(flags | O_CLOEXEC), u64::from(mode), resolve];
         let (path, size) = (path.as_ptr() as usize, size_of_val(&how));
-        self.with_path(nr::OPENAT2, [dir as usize, path, address(&how), size, 0, 0]).map(|fd| fd as i32)
+        let mut tries = 0;
+        loop {
+            match self.with_path(nr::OPENAT2, [dir as usize, path, address(&how), size, 0, 0]) {
+                Err(Fault { errno: EAGAIN, .. }) if tries < TRIES => tries += 1,
+                opened => return opened.map(|fd| fd as i32),
+            }
+        }
     }
 
     pub fn mkdir(&mut self, dir: i32, name: &CStr, mode: u32) -> Result<()> {

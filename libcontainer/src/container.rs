@@ -11,7 +11,7 @@ use nix::poll::PollTimeout;
 use crate::config::{Config, Process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Home;
-use crate::launch::{self, Created, Sync};
+use crate::launch::{self, Begin, Created, Sync};
 use crate::plan::Plan;
 use crate::process::{Child, ExitStatus, Io, Joined};
 use crate::sys;
@@ -80,8 +80,8 @@ pub(crate) struct Init {
 /// What the program still waits for.
 #[derive(Debug)]
 enum Start {
-    /// A word over the socket that it was made with.
-    Word(Sync, Box<Plan>),
+    /// A word over the socket that it was made with, unless it was told already.
+    Word { sync: Sync, plan: Box<Plan>, told: bool },
     /// A connection to the listening socket in its home.
     Connection,
     /// Nothing: it runs or has run.
@@ -97,7 +97,7 @@ impl Container {
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) for what the caller may not do, and
     /// whatever a step was answered. Nothing is left behind.
     pub fn create(config: &Config, io: Io) -> Result<Container> {
-        let created = launch::create(config, io, None, &mut |_| Ok(()))?;
+        let created = launch::create(config, io, Begin::Word, &mut |_| Ok(()))?;
         Ok(Container::of(config, created, None))
     }
 
@@ -107,14 +107,16 @@ impl Container {
     ///
     /// As [`Container::create`] and [`Container::start`].
     pub fn run(config: &Config, io: Io) -> Result<Container> {
-        let mut container = Container::create(config, io)?;
+        let created = launch::create(config, io, Begin::Nothing, &mut |_| Ok(()))?;
+        let mut container = Container::of(config, created, None);
         container.start()?;
         Ok(container)
     }
 
     pub(crate) fn of(config: &Config, created: Created, home: Option<Home>) -> Container {
-        let Created { init, cgroup, sync, console, plan } = created;
-        let start = if home.is_some() { Start::Connection } else { Start::Word(sync, Box::new(plan)) };
+        let Created { init, cgroup, sync, console, plan, told } = created;
+        let start =
+            if home.is_some() { Start::Connection } else { Start::Word { sync, plan: Box::new(plan), told } };
         Container {
             config: config.clone(),
             init: Some(Init { pid: init.pid, pidfd: init.let_go() }),
@@ -160,8 +162,10 @@ impl Container {
         let init = self.init.as_ref().ok_or_else(launch::not_running)?;
         let started = match &self.start {
             Start::Done => return Err(Error::new(ErrorKind::InvalidState, "container was started already")),
-            Start::Word(sync, plan) => {
-                sync.start()?;
+            Start::Word { sync, plan, told } => {
+                if !told {
+                    sync.start()?;
+                }
                 sync.executed(init.pidfd.as_fd(), &|failure| failure.explain(plan))
             }
             Start::Connection => {
@@ -220,7 +224,7 @@ impl Container {
     fn is_started(&self) -> bool {
         match &self.start {
             Start::Done => true,
-            Start::Word(..) => false,
+            Start::Word { .. } => false,
             Start::Connection => self.home.as_ref().is_none_or(Home::is_started),
         }
     }

@@ -94,7 +94,8 @@ impl Factory {
         // Before anything exists: whatever happens from here on, it can be found and removed.
         state.write(&home.state_file())?;
         let listener = home.listen()?;
-        let created = launch::create(config, io, Some(listener.as_fd()), &mut |made| {
+        let begin = launch::Begin::Connection(listener.as_fd());
+        let created = launch::create(config, io, begin, &mut |made| {
             state.cgroup = made.cgroup.map(|cgroup| cgroup.paths().clone()).unwrap_or_default();
             state.init = made.init.and_then(|init| Born::of(init.pid));
             state.write(&home.state_file())

@@ -227,8 +227,8 @@ operations! {
     31 Close { slot: Slot }
     /// Makes a directory beneath the root, with its parents.
     32 MakeDirectory { path: &'p CStr, mode: u32 }
-    /// Checks that a slot is the character device it should be.
-    33 ExpectDevice { slot: Slot, major: u32, minor: u32 }
+    /// Checks that a slot is the device it should be: its file type and numbers.
+    33 ExpectDevice { slot: Slot, kind: u32, major: u32, minor: u32 }
     /// Copies a slot's mount once more: the slot must be in this mount namespace.
     34 CloneTree { slot: Slot, from: Slot }
 

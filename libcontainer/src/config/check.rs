@@ -132,8 +132,8 @@ fn sysctl(config: &Config, key: &str, wrong: &mut Vec<String>) {
 fn mounts(config: &Config, wrong: &mut Vec<String>) {
     for mount in &config.mounts {
         let destination = &mount.destination;
-        if destination.as_os_str().is_empty() {
-            wrong.push("mount: has no destination".to_owned());
+        if Path::new("/").join(destination) == Path::new("/") {
+            wrong.push(format!("mount on {destination:?}: the root is what rootfs names"));
         }
         if mount::Options::from_words(&mount.options).is_ok_and(|options| options.remount()) {
             wrong.push(format!("mount on {destination:?}: remount is for mounts that exist"));

@@ -36,12 +36,17 @@ pub(super) fn create(config: &Config) -> Result<Option<Active>> {
     Ok(Some(active))
 }
 
+/// Returns whether the container is confined to its devices once they are made.
+pub(super) fn is_confined(config: &Config) -> bool {
+    config.cgroup.as_ref().is_some_and(|wanted| !wanted.devices.is_empty())
+}
+
 /// Confines the container to its devices: those of the configuration, and those of every container.
 pub(super) fn confine(config: &Config, cgroup: &cgroups::Cgroup) -> Result<()> {
     let Some(wanted) = &config.cgroup else {
         return Ok(());
     };
-    if wanted.devices.is_empty() {
+    if !is_confined(config) {
         return Ok(());
     }
     let node = |kind, major, minor, access| DeviceRule { allow: true, kind, major, minor, access };

@@ -23,6 +23,20 @@ pub(crate) struct Created {
     pub(crate) sync: Sync,
     pub(crate) console: Option<OwnedFd>,
     pub(crate) plan: Plan,
+    /// Whether the image was told to start already.
+    pub(crate) told: bool,
+}
+
+/// What the program waits for when everything else is done.
+#[derive(Clone, Copy)]
+pub(crate) enum Begin<'a> {
+    /// A connection to this socket.
+    Connection(BorrowedFd<'a>),
+    /// A word on the socket that the image was made with.
+    Word,
+    /// Nothing, where nothing is left to do for the parent: the word comes with the Go, and nobody has to
+    /// be woken up for it.
+    Nothing,
 }
 
 /// Makes a container up to its program. `made` learns of the cgroup before it exists and of the first
@@ -30,10 +44,11 @@ pub(crate) struct Created {
 pub(crate) fn create(
     config: &Config,
     io: Io,
-    listener: Option<BorrowedFd<'_>>,
+    begin: Begin<'_>,
     made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
 ) -> Result<Created> {
     check::check(config)?;
+    let listener = if let Begin::Connection(listener) = begin { Some(listener) } else { None };
     let set_groups = idmap::may_set_groups(config);
     let identity = resolve(&config.process, &config.rootfs, set_groups)?;
     let joins = joins(config)?;
@@ -76,11 +91,15 @@ pub(crate) fn create(
     }
     network::connect(config, init.pid)?;
     sync.go()?;
+    let told = matches!(begin, Begin::Nothing) && !cgroup::is_confined(config);
+    if told {
+        sync.start()?;
+    }
     let console = ready(&sync, &init, &plan)?;
     if let Some(cgroup) = &cgroup {
         cgroup::confine(config, cgroup)?;
     }
-    Ok(Created { init, cgroup, sync, console, plan })
+    Ok(Created { init, cgroup, sync, console, plan, told })
 }
 
 /// What exists of a container so far.

@@ -16,7 +16,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub(crate) use create::{Created, create};
+pub(crate) use create::{Begin, Created, create};
 pub(crate) use enter::{Target, enter, not_running};
 pub(crate) use sync::Sync;
 

@@ -65,23 +65,21 @@ fn node(builder: &mut Builder, bound: bool, device: &Device) -> Result<()> {
         builder.op(Op::MakeDirectory { path: &parent, mode: 0o755 });
     }
     let Device { major, minor, uid, gid, .. } = *device;
-    if bound && device.kind != DeviceKind::Fifo {
-        let (host, tree) = (builder.slot()?, builder.slot()?);
-        builder.step(format!("bind the host's {:?}", device.path));
-        builder.op(Op::OpenHost { slot: host, path: &path, flags: libc::O_PATH as u32 });
-        if device.kind == DeviceKind::Character {
-            builder.op(Op::ExpectDevice { slot: host, major, minor });
-        }
-        builder.op(Op::CloneTree { slot: tree, from: host });
-        builder.op(Op::Attach { tree, path: &path, make: libc::S_IFREG | 0o666, resolve: 0 });
-        builder.op(Op::Close { slot: host }).op(Op::Close { slot: tree });
-        return Ok(());
-    }
     let kind = match device.kind {
         DeviceKind::Character => libc::S_IFCHR,
         DeviceKind::Block => libc::S_IFBLK,
         DeviceKind::Fifo => libc::S_IFIFO,
     };
+    if bound && device.kind != DeviceKind::Fifo {
+        let (host, tree) = (builder.slot()?, builder.slot()?);
+        builder.step(format!("bind the host's {:?}", device.path));
+        builder.op(Op::OpenHost { slot: host, path: &path, flags: libc::O_PATH as u32 });
+        builder.op(Op::ExpectDevice { slot: host, kind, major, minor });
+        builder.op(Op::CloneTree { slot: tree, from: host });
+        builder.op(Op::Attach { tree, path: &path, make: libc::S_IFREG | 0o666, resolve: 0 });
+        builder.op(Op::Close { slot: host }).op(Op::Close { slot: tree });
+        return Ok(());
+    }
     let mode = kind | (device.mode & 0o7777);
     builder.step(format!("make device {:?}", device.path));
     builder.op(Op::Node { path: &path, mode, major, minor, uid, gid });

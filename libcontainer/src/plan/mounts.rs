@@ -238,7 +238,7 @@ pub(super) fn hide(builder: &mut Builder, config: &Config) -> Result<()> {
     let null = builder.slot()?;
     let flags = (libc::O_PATH | libc::O_NOFOLLOW) as u32;
     builder.step("open the host's \"/dev/null\"").op(Op::OpenHost { slot: null, path: c"/dev/null", flags });
-    builder.op(Op::ExpectDevice { slot: null, major: 1, minor: 3 });
+    builder.op(Op::ExpectDevice { slot: null, kind: libc::S_IFCHR, major: 1, minor: 3 });
     for path in &config.masked_paths {
         let path_inside = inside(path)?;
         builder.step(format!("mask {path:?}")).op(Op::Mask { path: &path_inside, null });
