@@ -110,6 +110,7 @@ impl<K: Kernel> Machine<K> {
             Op::Domainname { name } => self.sys.set_name(nr::SETDOMAINNAME, name),
             Op::WriteProc { proc, path, value } => self.write_proc(proc, path, value),
             Op::LoopbackUp {} => self.loopback_up(),
+            Op::SessionKeyring {} => self.session_keyring(),
 
             Op::BecomeRoot { drop_groups } => self.become_root(drop_groups),
             Op::Rlimit { resource, soft, hard } => self.sys.setrlimit(resource, soft, hard),

@@ -65,11 +65,11 @@ impl<K: Kernel> Machine<K> {
     }
 
     pub fn tree(&mut self, slot: Slot, path: &CStr, recursive: bool) -> Result<()> {
-        if self.filled(slot) {
-            return Ok(());
+        // Here first: what the host has locked in its mounts stays locked in a clone made here.
+        match self.sys.open_tree(AT_FDCWD, path, true, recursive) {
+            Err(fault) if self.filled(slot) && matches!(fault.errno, EACCES | EPERM) => Ok(()),
+            tree => self.fill(slot, tree?),
         }
-        let tree = self.sys.open_tree(AT_FDCWD, path, true, recursive)?;
-        self.fill(slot, tree)
     }
 
     pub fn clone_tree(&mut self, slot: Slot, from: Slot) -> Result<()> {

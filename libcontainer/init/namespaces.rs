@@ -3,7 +3,9 @@
 use super::interpreter::Machine;
 use super::program::{Message, Slot};
 use super::raw::nr;
-use super::sys::{CLONE_NEWCGROUP, CLONE_PARENT, ENODEV, EPERM, Fault, Kernel, PROC_SUPER_MAGIC, Result};
+use super::sys::{
+    CLONE_NEWCGROUP, CLONE_PARENT, ENODEV, ENOSYS, EPERM, Fault, Kernel, PROC_SUPER_MAGIC, Result,
+};
 use super::sys::{O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS};
 
 impl<K: Kernel> Machine<K> {
@@ -20,7 +22,7 @@ impl<K: Kernel> Machine<K> {
         let mut in_cgroup = cgroup.is_some();
         let pid = match self.sys.clone(flags | CLONE_PARENT, cgroup, &mut pidfd) {
             // The parent moves the process where this kernel, or a filter, refuses clone3.
-            Err(Fault { errno: super::sys::ENOSYS | EPERM, .. }) if in_cgroup => {
+            Err(Fault { errno: ENOSYS | EPERM, .. }) if in_cgroup => {
                 // The namespace shows the cgroup that its maker is in: it comes after the parent's move.
                 in_cgroup = false;
                 self.owed = flags as u32 & CLONE_NEWCGROUP;
@@ -54,6 +56,14 @@ impl<K: Kernel> Machine<K> {
         self.sys.write(file, value)?;
         self.sys.close(file);
         Ok(())
+    }
+
+    /// Kernels and filters without keyrings have none to leave.
+    pub fn session_keyring(&mut self) -> Result<()> {
+        match self.sys.join_session_keyring() {
+            Err(Fault { errno: ENOSYS | EPERM, .. }) => Ok(()),
+            joined => joined,
+        }
     }
 
     pub fn loopback_up(&mut self) -> Result<()> {

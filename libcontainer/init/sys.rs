@@ -240,6 +240,11 @@ impl<K: Kernel> Sys<K> {
         self.plain(nr::PRCTL, [option, a, b, 0, 0, 0])
     }
 
+    pub fn join_session_keyring(&mut self) -> Result<()> {
+        const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
+        self.plain(nr::KEYCTL, [KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0, 0]).map(drop)
+    }
+
     pub fn setsid(&mut self) -> Result<()> {
         self.plain(nr::SETSID, [0; 6]).map(drop)
     }

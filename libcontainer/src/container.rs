@@ -16,6 +16,9 @@ use crate::plan::Plan;
 use crate::process::{Child, ExitStatus, Io, Joined};
 use crate::sys;
 
+/// How long a container may take from its start to its program: one that was frozen takes for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long a killed container may take to go.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -160,18 +163,22 @@ impl Container {
     /// [`InvalidState`](ErrorKind::InvalidState) where it was started before.
     pub fn start(&mut self) -> Result<()> {
         let init = self.init.as_ref().ok_or_else(launch::not_running)?;
-        let started = match &self.start {
+        let started = match &mut self.start {
             Start::Done => return Err(Error::new(ErrorKind::InvalidState, "container was started already")),
             Start::Word { sync, plan, told } => {
-                if !told {
+                if !*told {
                     sync.start()?;
                 }
                 sync.executed(init.pidfd.as_fd(), &|failure| failure.explain(plan))
             }
             Start::Connection => {
                 let home = self.home.as_ref().ok_or_else(launch::not_running)?;
+                if self.is_being_made() {
+                    let text = format!("container {:?}: is still being made", home.id());
+                    return Err(Error::new(ErrorKind::InvalidState, text));
+                }
                 let program = self.config.process.args.first().map_or("", String::as_str);
-                let sync = home.connect()?;
+                let mut sync = home.connect()?.with_patience(PATIENCE);
                 let started = sync.executed(init.pidfd.as_fd(), &|failure| {
                     failure.explain_step(format_args!("execute {program:?}"))
                 });
@@ -220,6 +227,11 @@ impl Container {
         }
     }
 
+    /// Returns whether another process still makes it: until then, it has not left the host.
+    fn is_being_made(&self) -> bool {
+        !self.is_started() && self.home.as_ref().is_some_and(Home::is_being_made)
+    }
+
     /// Returns whether the program runs or has run, by whomever it was started.
     fn is_started(&self) -> bool {
         match &self.start {
@@ -264,6 +276,9 @@ impl Container {
         if !self.is_alive()? {
             let creating = self.init.is_none() && self.home.as_ref().is_some_and(Home::is_being_made);
             return Ok(if creating { Status::Creating } else { Status::Stopped });
+        }
+        if self.is_being_made() {
+            return Ok(Status::Creating);
         }
         if !self.is_started() {
             return Ok(Status::Created);

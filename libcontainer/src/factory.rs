@@ -168,6 +168,18 @@ fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
+/// A container that others leave alone meanwhile.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, not left to the close: a child of another thread may hold a copy of the descriptor until it
+        // has executed its program.
+        let _ = self.0.unlock();
+    }
+}
+
 /// A container's folder. A new one is removed again unless it is kept.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -220,15 +232,15 @@ impl Home {
         self.folder.join("start")
     }
 
-    /// Holds the container for this process, as long as the file is open.
-    pub(crate) fn lock(&self) -> Result<File> {
+    /// Holds the container for this process.
+    pub(crate) fn lock(&self) -> Result<Lock> {
         let path = self.folder.join("lock");
         let failed = |error: &io::Error| Error::io(format_args!("lock {path:?}"), error).at(&path);
         let file = File::create(&path).map_err(|error| failed(&error))?;
         let begin = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
+                Ok(()) => return Ok(Lock(file)),
                 Err(TryLockError::Error(error)) => return Err(failed(&error)),
                 Err(TryLockError::WouldBlock) if begin.elapsed() > PATIENCE => {
                     let text = format!("container {:?}: another process works on it", self.id);

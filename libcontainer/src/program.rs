@@ -203,8 +203,8 @@ operations! {
     20 Propagate { path: &'p CStr, flags: u64 }
     /// Opens a path of the current root, not beneath the container's.
     21 OpenHost { slot: Slot, path: &'p CStr, flags: u32 }
-    /// Clones the mount tree at a path of the current root, or, with an empty path, keeps what
-    /// [`Op::HostTree`] already cloned.
+    /// Clones the mount tree at a path of the current root; where the path is closed to us inside, what
+    /// [`Op::HostTree`] cloned is kept.
     22 Tree { slot: Slot, path: &'p CStr, recursive: bool }
     /// Makes a filesystem: options are `key`, `value` pairs, an empty value being a flag.
     23 NewMount { slot: Slot, fstype: &'p CStr, source: &'p CStr, options: Strings<'p>, attributes: u32 }
@@ -249,6 +249,8 @@ operations! {
     52 WriteProc { proc: Slot, path: &'p CStr, value: &'p [u8] }
     /// Brings the loopback interface up.
     53 LoopbackUp {}
+    /// Leaves the caller's session keyring, whose keys are the caller's.
+    54 SessionKeyring {}
 
     // ---- identity and confinement ----
     /// Takes the ids that run the set-up inside a new user namespace.

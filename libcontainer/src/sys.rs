@@ -4,9 +4,10 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::io;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
 use std::time::{Duration, Instant};
-use std::{mem, ptr};
 
 use crate::process::ExitStatus;
 use crate::raw::{self, nr};
@@ -34,7 +35,8 @@ pub(crate) fn spawn(
     arguments: [&CStr; 3],
     fds: &[(RawFd, RawFd)],
 ) -> io::Result<(u32, OwnedFd)> {
-    const STACK: usize = 64 * 1024;
+    // On this thread's own stack: memory from the allocator would mean its locks, and a system call.
+    const STACK: usize = 16 * 1024;
     let free = fds.iter().map(|&(_, target)| target + 1).max().unwrap_or(3);
     let mut birth = Birth {
         image: image.as_raw_fd(),
@@ -45,7 +47,7 @@ pub(crate) fn spawn(
         free,
         errno: 0,
     };
-    let mut stack = vec![0_u128; STACK / 16];
+    let mut stack = [MaybeUninit::<u128>::uninit(); STACK / 16];
     let mut pidfd: RawFd = -1;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let argument = ptr::from_mut(&mut birth).cast::<c_void>();
@@ -85,6 +87,9 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
 }
 
 fn become_image(birth: &mut Birth) -> Result<(), i32> {
+    // A session of its own is, where the scheduler groups by session, also a share of the processors of
+    // its own: the start doesn't wait behind all threads of this program.
+    let _ = plain(nr::SETSID, [0; 6]);
     let free = birth.free as usize;
     let duplicate =
         |fd: RawFd| plain(nr::FCNTL, [fd as usize, libc::F_DUPFD_CLOEXEC as usize, free, 0, 0, 0]);

@@ -135,8 +135,10 @@ fn mounts(config: &Config, wrong: &mut Vec<String>) {
         if Path::new("/").join(destination) == Path::new("/") {
             wrong.push(format!("mount on {destination:?}: the root is what rootfs names"));
         }
-        if mount::Options::from_words(&mount.options).is_ok_and(|options| options.remount()) {
-            wrong.push(format!("mount on {destination:?}: remount is for mounts that exist"));
+        if mount::Options::from_words(&mount.options)
+            .is_ok_and(|options| options.remount() || options.is_move())
+        {
+            wrong.push(format!("mount on {destination:?}: remount and move are for mounts that exist"));
         }
         if let Err(error) = mount::Options::from_words(&mount.options) {
             wrong.push(format!("mount on {destination:?}: {error}"));

@@ -195,7 +195,8 @@ pub struct Cgroup {
     pub path: PathBuf,
     /// The limits.
     pub resources: cgroups::Resources,
-    /// Which devices may be used, besides those of every container. The last rule that fits counts.
+    /// Which devices may be used, besides those of every container. The last rule that fits counts; no rule
+    /// at all means no other device, except in a user namespace, where none can be made.
     pub devices: Vec<cgroups::DeviceRule>,
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cgroups::{Active, DeviceAccess, DeviceKind, DeviceRule, Hierarchies};
 
-use crate::config::Config;
+use crate::config::{Config, NamespaceKind};
 use crate::error::Result;
 use crate::plan::Hierarchy;
 
@@ -36,9 +36,13 @@ pub(super) fn create(config: &Config) -> Result<Option<Active>> {
     Ok(Some(active))
 }
 
-/// Returns whether the container is confined to its devices once they are made.
+/// Returns whether the container is confined to its devices once they are made: where it asks for it,
+/// and wherever it could make others.
 pub(super) fn is_confined(config: &Config) -> bool {
-    config.cgroup.as_ref().is_some_and(|wanted| !wanted.devices.is_empty())
+    config
+        .cgroup
+        .as_ref()
+        .is_some_and(|wanted| !wanted.devices.is_empty() || !config.has(NamespaceKind::User))
 }
 
 /// Confines the container to its devices: those of the configuration, and those of every container.
@@ -53,6 +57,9 @@ pub(super) fn confine(config: &Config, cgroup: &cgroups::Cgroup) -> Result<()> {
     let character = |major, minor| node(DeviceKind::Char, Some(major), minor, DeviceAccess::all());
     // Making a node is no way to use it: that is what the other rules are for.
     let mut rules = wanted.devices.clone();
+    if rules.is_empty() {
+        rules.push(DeviceRule::all(false));
+    }
     rules.push(node(DeviceKind::Char, None, None, DeviceAccess::MKNOD));
     rules.push(node(DeviceKind::Block, None, None, DeviceAccess::MKNOD));
     // null, zero, full, random, urandom; tty, console, ptmx; all pseudo-terminals

@@ -9,7 +9,7 @@ use cgroups::Active;
 
 use super::sync::{Event, unexpected};
 use super::{Guarded, Streams, Sync, cgroup, idmap, image, network, reap, resolve, write_proc};
-use crate::config::{Config, NamespaceKind, check};
+use crate::config::{Config, NamespaceKind, Network, check};
 use crate::error::{Error, Result};
 use crate::plan::{Circumstances, Handed, Plan};
 use crate::process::Io;
@@ -79,8 +79,13 @@ pub(crate) fn create(
     });
     let handed: Vec<_> = handed.collect();
 
-    let (first, sync) = image::start(&plan, &handed, &streams)?;
-    let (init, in_cgroup) = started(first, &sync, &plan)?;
+    let (first, mut sync) = image::start(&plan, &handed, &streams)?;
+    let idle = is_idle(config, begin);
+    if idle {
+        sync.go()?;
+        sync.start()?;
+    }
+    let (init, in_cgroup) = started(first, &mut sync, &plan)?;
     made(&Made { cgroup: cgroup.as_deref(), init: Some(&init) })?;
     idmap::write(config, init.pid)?;
     if let Some(cgroup) = cgroup.as_ref().filter(|_| !in_cgroup) {
@@ -90,16 +95,33 @@ pub(crate) fn create(
         oom_score_adj(init.pid, score)?;
     }
     network::connect(config, init.pid)?;
-    sync.go()?;
-    let told = matches!(begin, Begin::Nothing) && !cgroup::is_confined(config);
-    if told {
-        sync.start()?;
+    let told = idle || (matches!(begin, Begin::Nothing) && !cgroup::is_confined(config));
+    if !idle {
+        sync.go()?;
+        if told {
+            sync.start()?;
+        }
     }
-    let console = ready(&sync, &init, &plan)?;
+    let console = ready(&mut sync, &init, &plan)?;
     if let Some(cgroup) = &cgroup {
         cgroup::confine(config, cgroup)?;
     }
+    if listener.is_some() {
+        sync.go()?; // only now it accepts a start
+    }
     Ok(Created { init, cgroup, sync, console, plan, told })
+}
+
+/// Returns whether there is nothing for the parent to do between the clone and the exec. Both words can
+/// wait for the image then, and nobody has to be woken up.
+fn is_idle(config: &Config, begin: Begin<'_>) -> bool {
+    let veth = config.networks.iter().any(|network| matches!(network, Network::Veth(_)));
+    matches!(begin, Begin::Nothing)
+        && !config.is_new(NamespaceKind::User)
+        && config.cgroup.is_none()
+        && config.process.oom_score_adj.is_none()
+        && !veth
+        && config.routes.is_empty()
 }
 
 /// What exists of a container so far.
@@ -108,21 +130,32 @@ pub(crate) struct Made<'a> {
     pub(crate) init: Option<&'a Guarded>,
 }
 
-/// Waits until the first process has made the second, and is gone.
-pub(super) fn started(first: Guarded, sync: &Sync, plan: &Plan) -> Result<(Guarded, bool)> {
-    match sync.receive(first.pidfd())? {
-        Event::Started { pid, pidfd, in_cgroup } => {
-            let init = Guarded::new(pid, pidfd);
-            reap(first.let_go().as_fd())?;
-            Ok((init, in_cgroup))
+/// Waits until the first process has made the second, and is gone. The second may be heard before it.
+pub(super) fn started(first: Guarded, sync: &mut Sync, plan: &Plan) -> Result<(Guarded, bool)> {
+    let mut early = Vec::new();
+    loop {
+        match sync.listen(first.pidfd())? {
+            Event::Started { pid, pidfd, in_cgroup } => {
+                let init = Guarded::new(pid, pidfd);
+                reap(first.let_go().as_fd())?;
+                for event in early {
+                    sync.keep(event);
+                }
+                return Ok((init, in_cgroup));
+            }
+            Event::End => {
+                return Err(match early.pop() {
+                    Some(Event::Failure(failure)) => failure.explain(plan),
+                    _ => unexpected(&Event::End),
+                });
+            }
+            event => early.push(event),
         }
-        Event::Failure(failure) => Err(failure.explain(plan)),
-        event => Err(unexpected(&event)),
     }
 }
 
 /// Waits until everything but the exec is done, and returns the terminal's master.
-fn ready(sync: &Sync, init: &Guarded, plan: &Plan) -> Result<Option<OwnedFd>> {
+fn ready(sync: &mut Sync, init: &Guarded, plan: &Plan) -> Result<Option<OwnedFd>> {
     let mut console = None;
     loop {
         match sync.receive(init.pidfd())? {

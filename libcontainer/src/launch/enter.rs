@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::poll::PollTimeout;
 
@@ -15,6 +16,9 @@ use crate::config::{NamespaceKind, Process, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Circumstances, Handed, Plan};
 use crate::process::{Child, Io, Joined};
+
+/// How long a process in the hands of a container's processes may take for its next step.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The container to join, by its first process.
 pub(crate) struct Target<'a> {
@@ -58,8 +62,10 @@ pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Ch
     });
     let handed: Vec<_> = handed.collect();
 
-    let (first, sync) = image::start(&plan, &handed, &streams)?;
-    let (init, in_cgroup) = started(first, &sync, &plan)?;
+    let (first, mut sync) = image::start(&plan, &handed, &streams)?;
+    let (init, in_cgroup) = started(first, &mut sync, &plan)?;
+    // Whoever is in the container already may stop what joins it.
+    let mut sync = sync.with_patience(PATIENCE);
     if let Some(cgroup) = target.cgroup.filter(|_| !in_cgroup) {
         cgroup.add(init.pid)?;
     }

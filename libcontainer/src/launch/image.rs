@@ -40,7 +40,8 @@ pub(super) fn start(plan: &Plan, handed: &[BorrowedFd<'_>], streams: &Streams) -
     fds.extend(images.map(|(fd, number)| (fd.as_raw_fd(), number)));
 
     let (first, count) = (text(i64::from(first)), text(handed.len() as i64));
-    let (pid, pidfd) = sys::spawn(image, [c"libcontainer-init", &first, &count], &fds).map_err(failed)?;
+    let (pid, pidfd) =
+        sys::spawn(image.as_fd(), [c"libcontainer-init", &first, &count], &fds).map_err(failed)?;
     Ok((Guarded::new(pid, pidfd), Sync::new(ours)))
 }
 
@@ -48,16 +49,38 @@ fn text(number: i64) -> CString {
     CString::new(number.to_string()).expect("digits have no NUL")
 }
 
+/// The image to start.
+enum Image {
+    /// Sealed, and the same for every start.
+    Shared(BorrowedFd<'static>),
+    /// A file for one start: whoever runs in its container might find a way to write to it.
+    Own(OwnedFd),
+}
+
+impl AsFd for Image {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Image::Shared(fd) => *fd,
+            Image::Own(fd) => fd.as_fd(),
+        }
+    }
+}
+
 /// Returns the image, made the first time.
-fn image() -> Result<BorrowedFd<'static>> {
+fn image() -> Result<Image> {
     if let Some(image) = IMAGE.get() {
-        return Ok(image.as_fd());
+        return Ok(Image::Shared(image.as_fd()));
     }
     if BYTES.is_empty() {
         return Err(Error::new(ErrorKind::Unsupported, "containers: only on Linux on x86-64 and aarch64"));
     }
-    let image = executable().map_err(|error| Error::io("make the init image", &error))?;
-    Ok(IMAGE.get_or_init(|| image).as_fd())
+    match executable() {
+        Ok(image) => Ok(Image::Shared(IMAGE.get_or_init(|| image).as_fd())),
+        // vm.memfd_noexec=2 forbids programs in such files: an unlinked file of a disk does as well.
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => unlinked().map(Image::Own),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| Error::io("make the init image", &error))
 }
 
 fn executable() -> io::Result<OwnedFd> {
@@ -68,12 +91,7 @@ fn executable() -> io::Result<OwnedFd> {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => sys::memfd(name, flags),
         made => made,
     };
-    match made {
-        Ok(fd) => sealed(fd, BYTES),
-        // vm.memfd_noexec=2 forbids programs in such files: an unlinked file of a disk is as good.
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => unlinked().map_err(|_| error),
-        Err(error) => Err(error),
-    }
+    sealed(made?, BYTES)
 }
 
 fn sealed(fd: OwnedFd, bytes: &[u8]) -> io::Result<OwnedFd> {

@@ -87,7 +87,10 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         if let Some(pidfd) = self.pidfd.take() {
             let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-            let _ = reap(pidfd.as_fd());
+            // One in a frozen v1 cgroup doesn't die before it is thawed.
+            if ended(pidfd.as_fd(), PollTimeout::from(10_000_u16)).unwrap_or(false) {
+                let _ = reap(pidfd.as_fd());
+            }
         }
     }
 }

@@ -14,9 +14,11 @@
 //!
 //! Instead of any of the image's lines: a Failure, and then the end.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -32,6 +34,10 @@ use crate::raw;
 #[derive(Debug)]
 pub(crate) struct Sync {
     socket: OwnedFd,
+    /// How long the partner may take for its next word.
+    patience: PollTimeout,
+    /// What was heard before its turn.
+    early: VecDeque<Event>,
 }
 
 /// What the image says.
@@ -61,7 +67,13 @@ pub(crate) struct Failure {
 
 impl Sync {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Sync { socket }
+        Sync { socket, patience: PollTimeout::NONE, early: VecDeque::new() }
+    }
+
+    /// Waits no longer than this for each word from now on.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience.try_into().unwrap_or(PollTimeout::MAX);
+        self
     }
 
     /// Says something; a partner that is gone is noticed by the next [`Sync::receive`].
@@ -82,16 +94,33 @@ impl Sync {
         self.say(&Message::Start)
     }
 
-    /// Waits for what comes next. The process is watched too: a socket that leaked into another
+    /// Keeps something that was heard before its turn: the two processes of the image speak at once.
+    pub(crate) fn keep(&mut self, event: Event) {
+        self.early.push_back(event);
+    }
+
+    /// Waits for what comes next.
+    pub(crate) fn receive(&mut self, process: BorrowedFd<'_>) -> Result<Event> {
+        match self.early.pop_front() {
+            Some(event) => Ok(event),
+            None => self.listen(process),
+        }
+    }
+
+    /// Waits for what is said next. The process is watched too: a socket that leaked into another
     /// process would never end.
-    pub(crate) fn receive(&self, process: BorrowedFd<'_>) -> Result<Event> {
+    pub(crate) fn listen(&self, process: BorrowedFd<'_>) -> Result<Event> {
         let failed = |errno| Error::errno("listen to the container's init", errno);
         loop {
             let mut watched = [
                 PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
                 PollFd::new(process, PollFlags::POLLIN),
             ];
-            match poll(&mut watched, PollTimeout::NONE) {
+            match poll(&mut watched, self.patience) {
+                Ok(0) => {
+                    let text = "the container's init says nothing: frozen or stopped?";
+                    return Err(Error::new(ErrorKind::System, text));
+                }
                 Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(failed(errno)),
                 Ok(_) => {}
@@ -138,7 +167,7 @@ impl Sync {
 
     /// Waits for the exec, after which there is only the end of file.
     pub(crate) fn executed(
-        &self,
+        &mut self,
         process: BorrowedFd<'_>,
         explain: &dyn Fn(&Failure) -> Error,
     ) -> Result<()> {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use crate::config::{Config, NamespaceKind, Process, User};
 use crate::error::Result;
 use crate::program::{Op, Slot};
-use builder::{Builder, strings, text};
+use builder::{Builder, inside, strings};
 use mounts::Sources;
 
 /// What is known of the host and the container when the plan is made.
@@ -138,6 +138,7 @@ impl Plan {
         namespaces::make(&mut builder, config, circumstances, &handed);
 
         builder.step("wait for the parent's preparations").op(Op::AwaitGo {}).op(Op::Dumpable { on: false });
+        builder.step("join a new session keyring").op(Op::SessionKeyring {});
         namespaces::settle(&mut builder, config, circumstances);
         builder.step("begin a session").op(Op::Setsid {}).op(Op::Umask { mask: 0 });
 
@@ -150,7 +151,7 @@ impl Plan {
         let console = console(&mut builder, &config.process, circumstances, true)?;
         namespaces::parameters(&mut builder, config, proc)?;
         mounts::hide(&mut builder, config)?;
-        let cwd = text(&config.process.cwd)?;
+        let cwd = inside(&config.process.cwd)?;
         builder.step(format!("make {:?}", config.process.cwd));
         builder.op(Op::MakeDirectory { path: &cwd, mode: 0o755 });
         mounts::leave_the_host(&mut builder, config);
@@ -158,7 +159,8 @@ impl Plan {
         identity::take(&mut builder, &config.process, circumstances, console)?;
         builder.step("wait for the start").op(Op::Ready {});
         match find(&handed, Handed::Listener) {
-            Some(listener) => builder.op(Op::AcceptStart { listener }),
+            // Whoever starts it may come before the parent has confined it to its devices.
+            Some(listener) => builder.op(Op::AwaitGo {}).op(Op::AcceptStart { listener }),
             None => builder.op(Op::AwaitStart {}),
         };
         Ok(finish(builder, &config.process, circumstances, &handed))
@@ -199,6 +201,7 @@ impl Plan {
         let cgroup = find(&handed, Handed::Cgroup).unwrap_or(Slot::NONE);
         builder.step("start a process in the container").op(Op::Clone { flags: 0, cgroup });
         builder.step("wait for the parent's preparations").op(Op::AwaitGo {});
+        builder.step("join a new session keyring").op(Op::SessionKeyring {});
         if let Some(fd) = find(&handed, Handed::CgroupNamespace) {
             builder.step("enter the container's cgroup namespace").op(Op::Setns { fd, kinds: late });
         }

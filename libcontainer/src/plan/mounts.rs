@@ -120,7 +120,12 @@ fn filesystem(
     resolve: u64,
 ) -> Result<()> {
     let (fstype, source, target) = (text(&mount.kind)?, text(&mount.source)?, inside(&mount.destination)?);
-    new_mount(builder, slot, &fstype, &source, options.data(), options.attr_set())?;
+    let mut data = options.data().to_vec();
+    // `ro` is the mount's, so that what comes later can still be made in it; `ro=fs` has nothing else.
+    let of_mount = options.attr_set() & libc::MOUNT_ATTR_RDONLY != 0;
+    let words = options.superblock_flags().into_iter();
+    data.extend(words.filter(|word| !(of_mount && *word == "ro") && *word != "rw").map(str::to_owned));
+    new_mount(builder, slot, &fstype, &source, &data, options.attr_set())?;
     builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve });
     Ok(())
 }
@@ -150,11 +155,16 @@ fn new_mount(
 
 /// Sets what a mount may do and how it propagates, once it is attached.
 fn attributes(builder: &mut Builder, tree: Slot, options: &Options, bind: bool) {
-    let (set, clear) = (options.attr_set(), options.attr_clear());
+    forced(builder, tree, options, bind, 0);
+}
+
+/// The same, with attributes that no option can take away.
+fn forced(builder: &mut Builder, tree: Slot, options: &Options, bind: bool, attributes: u64) {
+    let (set, clear) = (options.attr_set() | attributes, options.attr_clear() & !attributes);
     if bind && (set != 0 || clear != 0) {
         builder.op(Op::Attributes { tree, set, clear, propagation: 0, recursive: false });
     }
-    let (set, clear) = (options.recursive_set(), options.recursive_clear());
+    let (set, clear) = (options.recursive_set(), options.recursive_clear() & !attributes);
     if set != 0 || clear != 0 {
         builder.op(Op::Attributes { tree, set, clear, propagation: 0, recursive: true });
     }
@@ -216,12 +226,9 @@ fn hierarchy(
         new_mount(builder, slot, &fstype.to_owned(), &source, &hierarchy.options, options.attr_set())?;
     }
     builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve: 0 });
-    if bind && !hierarchy.own {
-        // The host's own control groups: to look at, at most (CVE-2023-25809).
-        let set = libc::MOUNT_ATTR_RDONLY;
-        builder.op(Op::Attributes { tree: slot, set, clear: 0, propagation: 0, recursive: false });
-    }
-    attributes(builder, slot, options, bind);
+    // The host's own control groups: to look at, at most (CVE-2023-25809).
+    let read_only = if bind && !hierarchy.own { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    forced(builder, slot, options, bind, read_only);
     Ok(())
 }
 
