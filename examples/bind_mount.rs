@@ -21,7 +21,7 @@ fn main() -> process::ExitCode {
 
 fn run() -> Result<(), Box<dyn error::Error>> {
     let folder = env::temp_dir().join(format!("bind-mount-{}", process::id()));
-    fs::create_dir(&folder)?;
+    fs::create_dir(&folder).map_err(|error| format!("make folder {folder:?}: {error}"))?;
     let shown = own_namespace().and_then(|()| show(&folder));
     fs::remove_dir_all(&folder)?;
     shown

@@ -15,10 +15,10 @@ fn main() -> graphdb::Result<()> {
 fn show(path: &std::path::Path) -> graphdb::Result<()> {
     let db = Database::open(path)?;
     db.set("/parent", "momma")?;
-    db.set("/parent/child1", "matt")?;
-    db.set("/parent/child2", "koye")?;
-    for child in db.children("/parent", 0)? {
-        println!("{}", child.entity.id());
+    db.set("/parent/child", "matt")?;
+    db.set("/parent/other", "koye")?;
+    for child in db.children("/parent", -1)? {
+        println!("{}", child.id());
     }
     db.close()
 }

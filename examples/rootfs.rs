@@ -18,7 +18,9 @@ impl HostRootfs {
     /// Makes the folder, in the folder for temporary files.
     pub fn new(hostname: &str) -> io::Result<HostRootfs> {
         let folder = env::temp_dir().join(format!("container-{}", process::id()));
-        fs::create_dir(&folder)?;
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("make folder {folder:?}: {error}"));
+        fs::create_dir(&folder).map_err(named)?;
         let mut rootfs = HostRootfs { folder, mounts: Vec::new() };
         for name in ["dev", "etc", "proc", "root", "run", "sys", "tmp", "usr"] {
             fs::create_dir(rootfs.folder.join(name))?;

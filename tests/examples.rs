@@ -1,10 +1,10 @@
 //! The examples, run as a newcomer runs them.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use end_to_end::{contains, example, printed};
-use grounds::{Outcome, test};
+use grounds::{Outcome, Stop, test};
 use netlink::Handle;
 
 fn main() -> ExitCode {
@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         test("container_says_which_program_is_missing", container_says_which_program_is_missing),
         test("container_does_not_show_the_hosts_files", container_does_not_show_the_hosts_files),
         test("the_bridge_goes_with_its_last_container", the_bridge_goes_with_its_last_container),
+        test("containers_at_once_share_the_bridge", containers_at_once_share_the_bridge),
+        test("root_of_a_user_namespace_is_an_ordinary_user", root_of_a_user_namespace_is_an_ordinary_user),
     ])
 }
 
@@ -128,4 +130,29 @@ fn the_bridge_goes_with_its_last_container() -> Outcome {
     assert!(first.wait()?.success());
     assert!(handle.find_link("container0")?.is_none(), "nobody uses it any more");
     Ok(())
+}
+
+fn containers_at_once_share_the_bridge() -> Outcome {
+    // One that ended took the bridge away while another was about to use it.
+    example("container")?;
+    grounds::root()?;
+    grounds::netns()?;
+    let start =
+        || example("container")?.args(["sh", "-c", "true"]).stdout(Stdio::null()).spawn().map_err(Stop::from);
+    let started = (0..8).map(|_| start()).collect::<Result<Vec<_>, Stop>>()?;
+    for mut container in started {
+        assert!(container.wait()?.success());
+    }
+    assert!(Handle::open()?.find_link("container0")?.is_none());
+    Ok(())
+}
+
+fn root_of_a_user_namespace_is_an_ordinary_user() -> Outcome {
+    let container = example("container")?;
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--map-root-user", "--net"]).arg(container.get_program());
+    match printed(&mut unshare) {
+        Err(Stop::Failed(error)) if error.contains("unshare: ") => Err(grounds::ignored(error)),
+        text => contains(&text?, "I am process 1, root, on host box."),
+    }
 }

@@ -34,7 +34,6 @@ pub enum ErrorKind {
 }
 
 /// A failure, told in one line: what, on what, why.
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
 #[derive(Debug)]
@@ -43,6 +42,13 @@ struct Inner {
     os: Option<i32>,
     path: Option<PathBuf>,
     text: String,
+}
+
+/// As `Display`: a `main` that returns this error prints one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -12,7 +12,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a graph could not be read or changed.
 ///
 /// Its text is one complete line: `set "/web/db": there is no "/web"`.
-#[derive(Debug)]
 pub struct Error {
     what: String,
     why: String,
@@ -45,6 +44,13 @@ pub enum ErrorKind {
     Io,
     /// Anything else.
     Other,
+}
+
+/// As `Display`: a `main` that returns this error prints one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

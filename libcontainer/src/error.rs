@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a container could not be made, started or reached: one line that says what, on what, why.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{text}")]
 pub struct Error {
     kind: ErrorKind,
@@ -37,6 +37,13 @@ pub enum ErrorKind {
     Unsupported,
     /// Anything else that the system answered.
     System,
+}
+
+/// As `Display`: a `main` that returns this error prints one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

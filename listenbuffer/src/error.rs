@@ -9,7 +9,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a socket could not be made or accepted from.
 ///
 /// Its text is one complete line: `listen on unix "/run/app.sock": Address already in use (os error 98)`.
-#[derive(Debug)]
 pub struct Error {
     what: String,
     cause: Cause,
@@ -43,6 +42,13 @@ pub(crate) enum Cause {
     TimedOut,
     Unsupported,
     Io(io::Error),
+}
+
+/// As `Display`: a `main` that returns this error prints one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -16,7 +16,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// assert_eq!(error.to_string(), r#"mount options "shared,private": "shared" and "private" contradict each other"#);
 /// assert_eq!(error.kind(), mount::ErrorKind::InvalidInput);
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{what}: {why}")]
 pub struct Error {
     kind: ErrorKind,
@@ -48,6 +48,13 @@ pub enum ErrorKind {
     Unsupported,
     /// Anything else; [`Error::raw_os_error`] may tell more.
     Other,
+}
+
+/// As `Display`: a `main` that returns this error prints one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -81,9 +81,10 @@ impl fmt::Display for Error {
     }
 }
 
+/// As `Display`: a `main` that returns this error prints one line.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Error({:?}, {:?})", self.kind, self.line)
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -13,7 +13,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// Its text is one complete line:
 /// `get the window size of descriptor 3: Inappropriate ioctl for device (os error 25)`.
-#[derive(Debug)]
 pub struct Error {
     what: String,
     cause: io::Error,
@@ -31,6 +30,13 @@ pub enum ErrorKind {
     HungUp,
     /// Anything else; [`Error::raw_os_error`] has the number.
     Other,
+}
+
+/// As `Display`: a `main` that returns this error prints one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

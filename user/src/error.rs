@@ -15,7 +15,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// assert_eq!(error.to_string(), r#"find user "matt": no such entry in the passwd file"#);
 /// assert_eq!(error.kind(), ErrorKind::UnknownUser);
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{what}: {why}")]
 pub struct Error {
     kind: ErrorKind,
@@ -43,6 +43,13 @@ pub enum ErrorKind {
     PermissionDenied,
     /// Anything else; [`Error::raw_os_error`] may tell more.
     Other,
+}
+
+/// As `Display`: a `main` that returns this error prints one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -91,14 +91,19 @@ fn devices_that_were_not_given_are_denied() -> Outcome {
     for (name, minor) in [("kmsg", 11), ("full", 7)] {
         mknod(&etc.join(name), SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, minor))?;
     }
+    let cgroup = shell.config.cgroup.as_mut().expect("it has one");
+    cgroup.devices = vec![DeviceRule::all(true)];
     let free = shell.says()?;
     if !free.starts_with("kmsg\nfull\n") {
         return Err(ignored(format!("devices don't open here at all: {free}")));
     }
-    shell.config.cgroup.as_mut().expect("it has one").devices = vec![DeviceRule::all(false)];
-    let said = shell.says()?;
-    assert!(said.contains("Operation not permitted") && !said.contains("kmsg\n"), "{said}");
-    assert!(said.ends_with("full\n1\n"), "{said}");
+    // Without any rule too: a container that could make the node of a disk must not open it.
+    for rules in [vec![DeviceRule::all(false)], Vec::new()] {
+        shell.config.cgroup.as_mut().expect("it has one").devices = rules;
+        let said = shell.says()?;
+        assert!(said.contains("Operation not permitted") && !said.contains("kmsg\n"), "{said}");
+        assert!(said.ends_with("full\n1\n"), "{said}");
+    }
     Ok(())
 }
 
