@@ -314,6 +314,17 @@ mod tests {
         assert_eq!(Plan::new(&config).unwrap(), Plan::new(&config).unwrap());
     }
 
+    /// The keys of whoever started a container came along with the session.
+    #[test]
+    fn nobody_keeps_the_callers_session_keyring() {
+        let config = Config::new("/rootfs");
+        let created = Plan::new(&config).unwrap().to_string();
+        let entered = Plan::enter(&config.process, 0, false, false, &Circumstances::default()).unwrap();
+        for plan in [created, entered.to_string()] {
+            assert!(plan.contains("join a new session keyring"), "{plan}");
+        }
+    }
+
     #[test]
     fn every_truncation_of_a_program_is_noticed() {
         let plan = Plan::new(&Config::new("/rootfs")).unwrap();

@@ -26,6 +26,7 @@ crate::tests!(
     ids_that_lead_elsewhere_are_refused,
     a_long_folder_is_no_hindrance,
     dropping_it_leaves_it_running,
+    nobody_joins_or_starts_one_that_is_still_being_made,
 );
 
 /// Two factories of the same folder.
@@ -295,5 +296,26 @@ fn dropping_it_leaves_it_running() -> Outcome {
     // It is this program's child still, so that its end is known.
     assert_eq!(found.wait()?, ExitStatus::Signaled(9));
     found.delete()?;
+    Ok(())
+}
+
+/// Whoever joined a container before it had left the host's root found itself on the host.
+fn nobody_joins_or_starts_one_that_is_still_being_made() -> Outcome {
+    let two = two()?;
+    let shell = Shell::new("exit 0")?;
+    let made = two.one.create("web", &shell.config, Io::default())?;
+    // As its maker does until everything is done.
+    let maker = fs::File::open(two.root.join("web/lock"))?;
+    maker.lock()?;
+    let mut found = two.other.load("web")?;
+    assert_eq!(found.status()?, Status::Creating);
+    let joined = found.exec(&shell.config.process, Io::default()).unwrap_err();
+    assert_eq!(joined.kind(), ErrorKind::InvalidState, "{joined}");
+    assert_eq!(found.start().unwrap_err().kind(), ErrorKind::InvalidState);
+    maker.unlock()?;
+    assert_eq!(found.status()?, Status::Created);
+    found.start()?;
+    assert_eq!(found.wait()?, ExitStatus::Exited(0));
+    made.delete()?;
     Ok(())
 }

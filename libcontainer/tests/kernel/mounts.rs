@@ -20,6 +20,8 @@ crate::tests!(
     own_paths_are_masked_and_protected,
     a_path_that_is_absent_needs_no_mask,
     a_read_only_rootfs_is,
+    a_filesystem_that_is_read_only_itself_is,
+    a_working_directory_may_end_in_a_slash,
     devices_are_there_and_work,
     mounts_inside_do_not_reach_the_host,
     the_host_s_mounts_do_not_reach_a_private_container,
@@ -204,5 +206,21 @@ fn the_host_s_mounts_do_not_reach_a_private_container() -> Outcome {
         nix::mount::umount(&inside)?;
         assert_eq!(said, seen, "{option}");
     }
+    Ok(())
+}
+
+/// `ro=fs` was dropped without a word, and the filesystem could be written to.
+fn a_filesystem_that_is_read_only_itself_is() -> Outcome {
+    let mut shell = Shell::new("(: >/data/file) 2>&1; grep ' /data ' /proc/mounts")?;
+    shell.config.mounts.push(mount("tmpfs", "tmpfs", "/data", &["ro=fs"]));
+    let said = shell.says()?;
+    assert!(said.contains("Read-only file system") && said.contains(" ro,"), "{said}");
+    Ok(())
+}
+
+fn a_working_directory_may_end_in_a_slash() -> Outcome {
+    let mut shell = Shell::new("pwd")?;
+    shell.config.process.cwd = "/new/deep/".into();
+    assert_eq!(shell.says()?, "/new/deep\n");
     Ok(())
 }
