@@ -68,7 +68,7 @@ pub(crate) fn spawn(
     // SAFETY: `birth` is alive; the child that could write to it has ended or become the image.
     let errno = unsafe { ptr::read_volatile(&raw const birth.errno) };
     if errno != 0 {
-        let _ = crate::launch::reap(pidfd.as_fd());
+        let _ = wait(pidfd.as_fd());
         return Err(io::Error::from_raw_os_error(errno));
     }
     Ok((pid as u32, pidfd))
