@@ -1,11 +1,13 @@
 //! The examples, run as a newcomer runs them.
 
+mod program;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
-use end_to_end::{contains, example, printed};
 use grounds::{Outcome, Stop, test};
 use netlink::Handle;
+use program::{contains, example, printed};
 
 fn main() -> ExitCode {
     grounds::run(vec![

@@ -12,7 +12,7 @@ use grounds::{Outcome, Stop, ignored};
 /// # Errors
 ///
 /// Ignored, where it was not built.
-pub fn example(name: &str) -> Result<Command, Stop> {
+pub(crate) fn example(name: &str) -> Result<Command, Stop> {
     let built = || Some(env::current_exe().ok()?.parent()?.parent()?.join("examples"));
     let path = env::var_os("EXAMPLES").map(PathBuf::from).or_else(built).unwrap_or_default().join(name);
     if path.exists() {
@@ -27,7 +27,7 @@ pub fn example(name: &str) -> Result<Command, Stop> {
 /// # Errors
 ///
 /// Failed, where it ended with another code than 0.
-pub fn printed(command: &mut Command) -> Result<String, Stop> {
+pub(crate) fn printed(command: &mut Command) -> Result<String, Stop> {
     let Output { status, stdout, stderr } = command.output()?;
     if !status.success() {
         return Err(Stop::Failed(format!("{status}: {}", String::from_utf8_lossy(&stderr))));
@@ -40,6 +40,6 @@ pub fn printed(command: &mut Command) -> Result<String, Stop> {
 /// # Errors
 ///
 /// Failed, with the whole text.
-pub fn contains(text: &str, part: &str) -> Outcome {
+pub(crate) fn contains(text: &str, part: &str) -> Outcome {
     if text.contains(part) { Ok(()) } else { Err(Stop::Failed(format!("{part:?} is not in:\n{text}"))) }
 }
