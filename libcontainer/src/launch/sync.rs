@@ -7,7 +7,8 @@
 //!        ------- Go -------------------->
 //!        <------ Console, master --------  when there is a terminal
 //!        <------ Ready ------------------  mounts, identity, limits are done
-//!        ------- Start ----------------->  or a connection on the listening socket
+//! device rules
+//!        ------- Start ----------------->  or a second Go, then a connection on the listening socket
 //!        <------ Exec -------------------
 //!        <------ end of file ------------  the program runs
 //! ```
