@@ -19,7 +19,6 @@ mod program;
 #[allow(dead_code)]
 mod raw;
 mod session;
-#[allow(dead_code)]
 mod sys;
 
 use interpreter::Machine;

@@ -60,10 +60,8 @@ pub const EEXIST: u32 = 17;
 pub const ENODEV: u32 = 19;
 pub const ENOTDIR: u32 = 20;
 pub const EINVAL: u32 = 22;
-pub const ENOTTY: u32 = 25;
 pub const ENAMETOOLONG: u32 = 36;
 pub const ENOSYS: u32 = 38;
-pub const ELOOP: u32 = 40;
 pub const EPROTO: u32 = 71;
 
 pub const AT_FDCWD: i32 = -100;
@@ -98,10 +96,8 @@ pub const S_IFCHR: u32 = 0o020_000;
 
 pub const OPEN_TREE_CLONE: u32 = 1;
 pub const MOUNT_ATTR_RDONLY: u64 = 1;
-pub const MS_RDONLY: usize = 1;
 pub const MS_REMOUNT: usize = 32;
 pub const MS_BIND: usize = 4096;
-pub const MS_REC: usize = 16384;
 pub const MS_PRIVATE: u64 = 1 << 18;
 pub const MNT_DETACH: usize = 2;
 pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;

@@ -120,7 +120,7 @@ impl Sync {
             match poll(&mut watched, self.patience) {
                 Ok(0) => {
                     let text = "the container's init says nothing: frozen or stopped?";
-                    return Err(Error::new(ErrorKind::System, text));
+                    return Err(Error::new(ErrorKind::InvalidState, text));
                 }
                 Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(failed(errno)),
