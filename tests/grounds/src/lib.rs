@@ -19,6 +19,9 @@
 //! }
 //! ```
 
+pub mod faults;
+mod sys;
+
 use std::fmt::Display;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,6 @@
+//! Runs programs and tests on a chosen ground.
+
+mod fuzz;
+mod guest;
+
+fn main() {}
