@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use grounds::{Outcome, Stop, test};
 use libcontainer::{Container, Io};
-use libtest_mimic::Arguments;
 
 mod shell;
 
@@ -144,14 +143,11 @@ fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
 }
 
 fn main() -> ExitCode {
-    // One after another: the first looks at all of the process.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let tests = vec![
+    grounds::run(vec![
         test("the_embedder_is_what_it_was", the_embedder_is_what_it_was),
         test(
             "two_hundred_start_beside_sixty_threads_that_allocate",
             two_hundred_start_beside_sixty_threads_that_allocate,
         ),
-    ];
-    libtest_mimic::run(&arguments, tests).exit_code()
+    ])
 }

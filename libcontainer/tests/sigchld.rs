@@ -9,7 +9,6 @@ use std::thread;
 
 use grounds::{Outcome, test};
 use libcontainer::{Container, ExitStatus, Io};
-use libtest_mimic::Arguments;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
 
@@ -84,9 +83,7 @@ fn a_program_that_waits_for_every_child_is_told_them_too() -> Outcome {
 }
 
 fn main() -> ExitCode {
-    // One after another: both change the whole process.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let tests = vec![
+    grounds::run(vec![
         test(
             "a_program_that_ignores_it_is_told_the_exit_codes",
             a_program_that_ignores_it_is_told_the_exit_codes,
@@ -95,6 +92,5 @@ fn main() -> ExitCode {
             "a_program_that_waits_for_every_child_is_told_them_too",
             a_program_that_waits_for_every_child_is_told_them_too,
         ),
-    ];
-    libtest_mimic::run(&arguments, tests).exit_code()
+    ])
 }

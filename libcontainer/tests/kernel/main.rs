@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 /// Makes the list of a file's tests, each under its own name.
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
-        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+        pub(crate) fn tests() -> Vec<grounds::Test> {
             vec![$(grounds::test(stringify!($name), $name)),*]
         }
     };

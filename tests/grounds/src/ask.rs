@@ -1,0 +1,89 @@
+//! What a test asks of this user and kernel.
+
+use std::fmt::Display;
+use std::fs;
+use std::sync::OnceLock;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Uid, getgid, getuid};
+
+/// What a test gives back: nothing, or why it stopped.
+pub type Outcome = Result<(), Stop>;
+
+/// Why a test stopped early.
+#[derive(Debug)]
+pub enum Stop {
+    /// This user or kernel can't run it.
+    Ignored(String),
+    /// It ran, and an operation failed.
+    Failed(String),
+}
+
+impl<E: std::error::Error> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Stop::Failed(error.to_string())
+    }
+}
+
+/// Stops a test because this user or kernel can't run it.
+pub fn ignored(reason: impl Display) -> Stop {
+    Stop::Ignored(reason.to_string())
+}
+
+/// Why the user namespace of [`run_as_root`](crate::run_as_root) could not be made.
+static NOT_ROOT: OnceLock<String> = OnceLock::new();
+
+/// Makes an ordinary user root of a new user namespace, or remembers why that can't be.
+pub(crate) fn become_root() {
+    if !Uid::effective().is_root()
+        && let Err(error) = enter_user_namespace()
+    {
+        NOT_ROOT.get_or_init(|| format!("not root, and no user namespace: {error}"));
+    }
+}
+
+fn enter_user_namespace() -> std::io::Result<()> {
+    let (uid, gid) = (getuid(), getgid());
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
+/// Asks for root of the whole machine, not of a user namespace.
+pub fn root() -> Outcome {
+    let map = fs::read_to_string("/proc/self/uid_map")?;
+    let whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    if Uid::effective().is_root() && whole { Ok(()) } else { Err(ignored("needs root")) }
+}
+
+/// Asks for an ordinary user.
+pub fn ordinary_user() -> Outcome {
+    if Uid::effective().is_root() { Err(ignored("needs an ordinary user")) } else { Ok(()) }
+}
+
+/// Puts this thread into a new, empty network namespace, which goes when the thread ends.
+pub fn netns() -> Outcome {
+    enter(CloneFlags::CLONE_NEWNET, "network")
+}
+
+/// Puts this thread into a new mount namespace in which every mount is private.
+pub fn mountns() -> Outcome {
+    enter(CloneFlags::CLONE_NEWNS, "mount")?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    Ok(())
+}
+
+fn enter(kind: CloneFlags, name: &str) -> Outcome {
+    if let Some(reason) = NOT_ROOT.get() {
+        return Err(ignored(reason));
+    }
+    unshare(kind).map_err(|error| match error {
+        Errno::EPERM | Errno::ENOSYS | Errno::EINVAL | Errno::ENOSPC => {
+            ignored(format!("no new {name} namespace: {error}"))
+        }
+        error => error.into(),
+    })
+}

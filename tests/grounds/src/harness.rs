@@ -1,0 +1,68 @@
+//! Runs the tests of a program, each in a process of its own.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::ask::{self, Outcome, Stop};
+use crate::keeper::{self, Role};
+use crate::leaks::Machine;
+
+/// A test: its name, and the function that it is.
+pub struct Test {
+    name: String,
+    body: fn() -> Outcome,
+}
+
+/// Makes a test of a function; it runs on a thread of its own, whose namespaces it may change.
+pub fn test(name: &str, body: fn() -> Outcome) -> Test {
+    Test { name: name.to_owned(), body }
+}
+
+/// Runs the tests as whoever calls.
+///
+/// Call it in `main`, and last: each test is this program started again.
+pub fn run(tests: Vec<Test>) -> ExitCode {
+    run_after(|| {}, tests)
+}
+
+/// Runs the tests as root; an ordinary user becomes root of a new user namespace first.
+pub fn run_as_root(tests: Vec<Test>) -> ExitCode {
+    run_after(ask::become_root, tests)
+}
+
+fn run_after(prepare: fn(), tests: Vec<Test>) -> ExitCode {
+    match Role::of_this_process() {
+        Role::Runner => run_all(tests),
+        Role::Keeper(name) => keeper::keeper(&name),
+        Role::Subject(name) => match tests.into_iter().find(|test| test.name == name) {
+            Some(test) => {
+                // Before there is a second thread: a process with threads can't enter a user namespace.
+                prepare();
+                keeper::subject(test.body)
+            }
+            None => ExitCode::FAILURE,
+        },
+    }
+}
+
+fn run_all(tests: Vec<Test>) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let show = arguments.nocapture;
+    let before = Machine::now();
+    let trials = tests.into_iter().map(|Test { name, .. }| {
+        Trial::ignorable_test(name.clone(), move || match keeper::keep(&name, show) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(Stop::Ignored(reason)) => Ok(Completion::ignored_with(reason.trim())),
+            Err(Stop::Failed(why)) => Err(Failed::from(why)),
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    // Tests run side by side: what they leave on the machine can only be told of all of them.
+    let left = before.left();
+    if left.is_empty() {
+        return conclusion.exit_code();
+    }
+    println!("test result: FAILED. {left} (by one of the tests above; run them one by one to see by which)");
+    ExitCode::from(101)
+}
