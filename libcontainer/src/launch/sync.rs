@@ -129,8 +129,8 @@ impl Sync {
             match self.take() {
                 // What an ended process has said is still there to be read.
                 Err(Errno::EAGAIN) if watched[1].any() == Some(true) => return Ok(Event::End),
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Err(Errno::ECONNRESET) => return Ok(Event::End),
+                // ECONNRESET once, ahead of all that was said: the image ended before it read our words.
+                Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => {}
                 Err(errno) => return Err(failed(errno)),
                 Ok(event) => return Ok(event),
             }
@@ -214,4 +214,29 @@ pub(crate) fn unexpected(event: &Event) -> Error {
         other => format!("said {other:?} out of turn"),
     };
     Error::new(ErrorKind::System, format_args!("the container's init {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    use super::*;
+
+    /// The first words were lost: the second process stayed a zombie, and its failure untold.
+    #[test]
+    fn what_an_image_said_is_heard_though_it_never_read_our_words() {
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let sync = Sync::new(ours);
+        sync.go().unwrap();
+        Sync::new(theirs).say(&Message::Ready).unwrap();
+        // The reader's end of a pipe with data stands for a process that ended.
+        let (ended, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        let ended = File::from(OwnedFd::from(ended));
+        assert!(matches!(sync.listen(ended.as_fd()).unwrap(), Event::Ready));
+        assert!(matches!(sync.listen(ended.as_fd()).unwrap(), Event::End));
+    }
 }
