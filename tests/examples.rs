@@ -5,23 +5,23 @@ mod program;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
-use grounds::{Outcome, Stop, test};
+use grounds::{Outcome, Stop, tests};
 use netlink::Handle;
 use program::{contains, example, printed};
 
 fn main() -> ExitCode {
-    grounds::run(vec![
-        test("graph_prints_the_children", graph_prints_the_children),
-        test("bind_mount_shows_one_file_in_place_of_another", bind_mount_shows_one_file_in_place_of_another),
-        test("bridge_can_be_run_twice", bridge_can_be_run_twice),
-        test("bridge_tells_an_ordinary_user_what_to_do", bridge_tells_an_ordinary_user_what_to_do),
-        test("container_shows_that_it_is_one", container_shows_that_it_is_one),
-        test("container_gives_the_programs_exit_code", container_gives_the_programs_exit_code),
-        test("container_says_which_program_is_missing", container_says_which_program_is_missing),
-        test("container_does_not_show_the_hosts_files", container_does_not_show_the_hosts_files),
-        test("the_bridge_goes_with_its_last_container", the_bridge_goes_with_its_last_container),
-        test("containers_at_once_share_the_bridge", containers_at_once_share_the_bridge),
-        test("root_of_a_user_namespace_is_an_ordinary_user", root_of_a_user_namespace_is_an_ordinary_user),
+    grounds::run(tests![
+        graph_prints_the_children,
+        bind_mount_shows_one_file_in_place_of_another,
+        bridge_can_be_run_twice,
+        bridge_tells_an_ordinary_user_what_to_do,
+        container_shows_that_it_is_one,
+        container_gives_the_programs_exit_code,
+        container_says_which_program_is_missing,
+        container_does_not_show_the_hosts_files,
+        the_bridge_goes_with_its_last_container,
+        containers_at_once_share_the_bridge,
+        root_of_a_user_namespace_is_an_ordinary_user,
     ])
 }
 

@@ -105,13 +105,14 @@ impl Hierarchies {
     }
 
     fn from_parts(mounts: &[MountInfo], membership: &[u8]) -> Result<Hierarchies> {
-        let visible: Vec<_> = mounts.iter().filter(|m| is_visible(m, mounts)).collect();
+        // The type first: to see what hides a mount takes a look at all the others.
+        let visible: Vec<_> = mounts.iter().filter(|m| is_cgroups(m) && is_visible(m, mounts)).collect();
         let mut list = Vec::new();
         for (key, path) in memberships(membership)? {
             let candidates = visible.iter().filter(|m| is_of(m, &key)).map(|m| Hierarchy {
                 key: key.clone(),
                 mount_point: m.mount_point.clone(),
-                own: path.as_deref().and_then(|path| path.strip_prefix(&m.root).ok()).map(Path::to_owned),
+                own: path.as_deref().and_then(|path| beneath(&m.root, path)).map(Path::to_owned),
             });
             // A bind mount may show a part that the caller isn't in; any mount that does is better.
             list.extend(candidates.reduce(|best, next| if best.own.is_none() { next } else { best }));
@@ -193,6 +194,16 @@ pub(crate) fn outside(hierarchy: &Hierarchy) -> Error {
 /// Joins without leaving a slash at the end.
 pub(crate) fn join(base: &Path, relative: &Path) -> PathBuf {
     if relative.as_os_str().is_empty() { base.to_owned() } else { base.join(relative) }
+}
+
+/// Returns the rest of a path below a mount's root.
+fn beneath<'a>(root: &Path, path: &'a Path) -> Option<&'a Path> {
+    // Of an empty root, which no kernel writes, the rest would be absolute and lead out of the mount.
+    path.strip_prefix(root).ok().filter(|rest| rest.is_relative())
+}
+
+fn is_cgroups(mount: &MountInfo) -> bool {
+    mount.fs_type == "cgroup" || mount.fs_type == "cgroup2"
 }
 
 /// Tells whether this mount is the hierarchy with that line in `/proc/PID/cgroup`.
@@ -335,6 +346,25 @@ mod tests {
         for text in [&b"4:memory\n"[..], b"4", b"x\n"] {
             assert_eq!(Hierarchies::parse(HYBRID, text).unwrap_err().kind(), ErrorKind::Malformed);
         }
+    }
+
+    /// Found by fuzzing: every mount was compared with every other one, for half a minute here.
+    #[test]
+    fn ten_thousand_other_mounts_cost_nothing_to_speak_of() {
+        let mut table = b"31 1 0:28 / /c rw - cgroup2 cgroup2 rw\n".to_vec();
+        for number in 100..10_100 {
+            table.extend(format!("{number} 1 0:{number} / /pods/{number} rw - tmpfs x rw\n").bytes());
+        }
+        let begin = std::time::Instant::now();
+        assert_eq!(Hierarchies::parse(&table, b"0::/x\n").unwrap().own()[""], Path::new("/c/x"));
+        assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+    }
+
+    /// Found by fuzzing: joined to the mount point, the whole path of the cgroup took its place.
+    #[test]
+    fn a_mount_without_a_root_shows_no_cgroup() {
+        let found = Hierarchies::parse(b"35 28 1:28  /m rw - cgroup2 cgroup2 rw\n", b"0::/etc\n").unwrap();
+        assert!(found.own().is_empty(), "{found:?}");
     }
 
     #[test]

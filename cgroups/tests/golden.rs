@@ -4,9 +4,30 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use cgroups::{Active, Cgroup, DeviceKind, DeviceRule, ErrorKind, Hierarchies, Limit, Resources};
+use grounds::tests;
+
+fn main() -> ExitCode {
+    grounds::run(tests![
+        each_resource_goes_to_its_file_on_v1,
+        each_resource_goes_to_its_file_on_v2,
+        a_period_alone_keeps_the_quota_and_no_quota_keeps_the_period,
+        what_is_not_given_or_zero_is_not_written,
+        without_swap_accounting_only_a_limit_on_swap_is_an_error,
+        a_missing_controller_is_named_and_nothing_is_dropped,
+        a_v2_controller_that_is_not_handed_down_is_named,
+        an_inhabited_cgroup_is_refused_by_the_names_of_its_processes,
+        a_cpuset_without_prefix_is_read_and_written,
+        device_rules_on_v1_are_checked_against_what_the_kernel_took,
+        stats_of_v1,
+        stats_of_v2,
+        a_missing_figure_is_none_and_a_bad_one_an_error_with_file_and_line,
+        stats_and_limits_travel_as_data,
+    ])
+}
 
 /// Directories with files in the place of hierarchies; they go when the test ends.
 struct Tree {
@@ -79,7 +100,6 @@ fn everything() -> Resources {
     resources
 }
 
-#[test]
 fn each_resource_goes_to_its_file_on_v1() {
     let tree = Tree::new("v1")
         .with(
@@ -129,7 +149,6 @@ fn each_resource_goes_to_its_file_on_v1() {
     }
 }
 
-#[test]
 fn each_resource_goes_to_its_file_on_v2() {
     let files = [
         ("cpu.weight", ""),
@@ -168,7 +187,6 @@ fn each_resource_goes_to_its_file_on_v2() {
     }
 }
 
-#[test]
 fn a_period_alone_keeps_the_quota_and_no_quota_keeps_the_period() {
     // A peer's update of the period alone lost the quota.
     let tree = Tree::v2("period", &[("cpu.max", "5000 10000\n")]);
@@ -182,7 +200,6 @@ fn a_period_alone_keeps_the_quota_and_no_quota_keeps_the_period() {
     assert_eq!(tree.file("unified/x/cpu.max"), "max 20000");
 }
 
-#[test]
 fn what_is_not_given_or_zero_is_not_written() {
     // No file is there, so any write would fail.
     let mut resources = Resources::default();
@@ -199,7 +216,6 @@ fn what_is_not_given_or_zero_is_not_written() {
     v1.cgroup().set(&resources).unwrap();
 }
 
-#[test]
 fn without_swap_accounting_only_a_limit_on_swap_is_an_error() {
     let tree = Tree::v2("noswap", &[("memory.max", "")]);
     let cgroup = tree.cgroup();
@@ -216,7 +232,6 @@ fn without_swap_accounting_only_a_limit_on_swap_is_an_error() {
     assert!(error.to_string().contains("memory.swap.max"), "{error}");
 }
 
-#[test]
 fn a_missing_controller_is_named_and_nothing_is_dropped() {
     let tree = Tree::new("missing").with("cpu", &[], &[]);
     let error = tree.cgroup().set(&everything()).unwrap_err();
@@ -233,7 +248,6 @@ fn a_missing_controller_is_named_and_nothing_is_dropped() {
     assert_eq!(tree.cgroup().set_devices(&[]).unwrap_err().kind(), ErrorKind::NoController);
 }
 
-#[test]
 fn a_v2_controller_that_is_not_handed_down_is_named() {
     let tree = Tree::v2("handed", &[]);
     fs::write(tree.root.join("unified/x/cgroup.controllers"), "cpu\n").unwrap();
@@ -244,7 +258,6 @@ fn a_v2_controller_that_is_not_handed_down_is_named() {
     assert!(error.to_string().contains("\"pids\""), "{error}");
 }
 
-#[test]
 fn an_inhabited_cgroup_is_refused_by_the_names_of_its_processes() {
     let tree = Tree::v2("inhabited", &[]);
     fs::create_dir(tree.root.join("unified/x/below")).unwrap();
@@ -254,7 +267,6 @@ fn an_inhabited_cgroup_is_refused_by_the_names_of_its_processes() {
     assert!(error.to_string().ends_with("process 7, 12 lives there"), "{error}");
 }
 
-#[test]
 fn a_cpuset_without_prefix_is_read_and_written() {
     let tree = Tree::new("noprefix").with(
         "cpuset",
@@ -269,7 +281,6 @@ fn a_cpuset_without_prefix_is_read_and_written() {
     assert_eq!(tree.file("cpuset/x/cpus"), "2");
 }
 
-#[test]
 fn device_rules_on_v1_are_checked_against_what_the_kernel_took() {
     // The file does not change with what is written, as if the kernel had bent it.
     let files = [("devices.list", "a *:* rwm\n"), ("devices.allow", ""), ("devices.deny", "")];
@@ -282,7 +293,6 @@ fn device_rules_on_v1_are_checked_against_what_the_kernel_took() {
     tree.cgroup().set_devices(&[rule]).unwrap();
 }
 
-#[test]
 fn stats_of_v1() {
     let blkio = "8:0 Read 4096\n8:0 Write 8192\n8:0 Sync 1\n8:0 Total 12288\nTotal 12288\n";
     let tree = Tree::new("stats1")
@@ -335,7 +345,6 @@ fn stats_of_v1() {
     assert_eq!((io[0].major, io[0].read_bytes, io[0].written_bytes, io[0].reads), (8, 4096, 8192, 0));
 }
 
-#[test]
 fn stats_of_v2() {
     let files = [
         ("cpu.stat", "usage_usec 3000001\nuser_usec 2000000\nsystem_usec 1000001\nnr_periods 0\n"),
@@ -362,7 +371,6 @@ fn stats_of_v2() {
     assert_eq!((io.len(), io[0].written_bytes, io[0].writes), (1, 8192, 2));
 }
 
-#[test]
 fn a_missing_figure_is_none_and_a_bad_one_an_error_with_file_and_line() {
     // One peer's whole call fails where one file is missing.
     assert_eq!(Tree::v2("nostats", &[]).cgroup().stats().unwrap().memory, None);
@@ -383,8 +391,12 @@ fn a_missing_figure_is_none_and_a_bad_one_an_error_with_file_and_line() {
     }
 }
 
+#[cfg(not(feature = "serde"))]
+fn stats_and_limits_travel_as_data() -> grounds::Outcome {
+    Err(grounds::ignored("needs the feature serde"))
+}
+
 #[cfg(feature = "serde")]
-#[test]
 fn stats_and_limits_travel_as_data() {
     let files = [("memory.current", "512\n"), ("memory.max", "max\n"), ("cpu.stat", "usage_usec 7\n")];
     let stats = Tree::v2("serde", &files).cgroup().stats().unwrap();

@@ -117,9 +117,16 @@ impl From<rusqlite::Error> for Cause {
             rusqlite::Error::SqliteFailure(code, _) if code.code == ErrorCode::CannotOpen => {
                 Self::new(kind, "unable to open database file")
             }
-            error => Self::new(kind, error.to_string()),
+            error => Self::new(kind, one_line(&error.to_string())),
         }
     }
+}
+
+/// Shows control characters instead of sending them to a terminal: SQLite repeats what stands in the file.
+fn one_line(text: &str) -> String {
+    let shown =
+        |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
+    text.chars().map(shown).collect()
 }
 
 fn kind_of(error: rusqlite::ffi::Error) -> ErrorKind {
@@ -138,5 +145,21 @@ fn kind_of(error: rusqlite::ffi::Error) -> ErrorKind {
         | ErrorCode::SystemIoFailure
         | ErrorCode::DiskFull => ErrorKind::Io,
         _ => ErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: the text of a damaged table came out as it stood in the file.
+    #[test]
+    fn what_a_damaged_file_says_is_one_line() {
+        let said = Some("malformed database schema (\x1b[2Jedge)\n)".to_owned());
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(11), said);
+        assert_eq!(
+            Cause::from(error).of("open graph \"x\"").to_string(),
+            r#"open graph "x": malformed database schema (\u{1b}[2Jedge)\n)"#
+        );
     }
 }

@@ -6,11 +6,45 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use graphdb::{Child, Database, ErrorKind, Result, Text};
+use grounds::tests;
 use rusqlite::Connection;
 use scratch::Scratch;
+
+fn main() -> ExitCode {
+    grounds::run(tests![
+        a_new_graph_holds_its_root_only,
+        an_alias_shows_what_is_below_the_entity,
+        depth_limits_a_chain,
+        a_path_is_set_once,
+        a_failed_set_leaves_no_entity,
+        cycles_are_refused,
+        a_cycle_that_is_there_already_is_shown_and_not_entered,
+        a_graph_of_diamonds_is_too_large_rather_than_endless,
+        relative_paths_start_at_the_root,
+        odd_names_and_ids_are_kept_as_they_are,
+        deleting_takes_a_name_and_leaves_the_entity,
+        purging_takes_the_names_above_and_below,
+        the_root_can_not_be_purged,
+        renaming_moves_what_is_below,
+        absence_is_told_from_failure,
+        a_walk_may_stop_and_may_change_the_graph,
+        a_failed_foreign_key_is_not_a_taken_name,
+        several_root_rows_are_read_as_one,
+        a_purged_root_is_made_again,
+        an_empty_file_is_a_new_graph,
+        what_is_no_graph_is_refused_and_untouched,
+        a_missing_directory_is_told_with_the_systems_reason,
+        a_path_is_never_a_uri,
+        a_file_name_need_not_be_utf8,
+        a_locked_file_is_busy_after_the_timeout,
+        a_change_waits_for_another_writer,
+        a_database_can_go_to_another_thread,
+    ])
+}
 
 /// `/webapp` and `/db` at the top; the database is also the web application's, under another name.
 fn webapp() -> Result<Database> {
@@ -23,7 +57,6 @@ fn webapp() -> Result<Database> {
     Ok(db)
 }
 
-#[test]
 fn a_new_graph_holds_its_root_only() -> Result<()> {
     let db = Database::open_in_memory()?;
     assert_eq!(db.root_entity().id(), "0");
@@ -34,7 +67,6 @@ fn a_new_graph_holds_its_root_only() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn an_alias_shows_what_is_below_the_entity() -> Result<()> {
     let db = webapp()?;
     assert_eq!(db.get("/webapp/postgres/logs")?.expect("there").id(), "4");
@@ -54,7 +86,6 @@ fn an_alias_shows_what_is_below_the_entity() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn depth_limits_a_chain() -> Result<()> {
     let db = Database::open_in_memory()?;
     let mut path = String::new();
@@ -70,7 +101,6 @@ fn depth_limits_a_chain() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_path_is_set_once() -> Result<()> {
     let db = webapp()?;
     for id in ["1", "9"] {
@@ -83,7 +113,6 @@ fn a_path_is_set_once() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_failed_set_leaves_no_entity() -> Result<()> {
     let scratch = Scratch::new();
     let path = scratch.file("links.db");
@@ -99,7 +128,6 @@ fn a_failed_set_leaves_no_entity() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn cycles_are_refused() -> Result<()> {
     // 2014 refused an entity as its own child, and let it in by one step more: List never ended.
     let db = Database::open_in_memory()?;
@@ -113,7 +141,6 @@ fn cycles_are_refused() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_cycle_that_is_there_already_is_shown_and_not_entered() -> Result<()> {
     let scratch = Scratch::new();
     let path = scratch.file("links.db");
@@ -133,7 +160,6 @@ fn a_cycle_that_is_there_already_is_shown_and_not_entered() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_graph_of_diamonds_is_too_large_rather_than_endless() -> Result<()> {
     let db = Database::open_in_memory()?;
     db.set("/0", "d0")?;
@@ -148,7 +174,6 @@ fn a_graph_of_diamonds_is_too_large_rather_than_endless() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn relative_paths_start_at_the_root() -> Result<()> {
     // In 2014 every path without a slash existed, and was the root.
     let db = webapp()?;
@@ -160,7 +185,6 @@ fn relative_paths_start_at_the_root() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn odd_names_and_ids_are_kept_as_they_are() -> Result<()> {
     // 2014 cleaned full paths, so what was named ".." showed up as its grandparent.
     let scratch = Scratch::new();
@@ -190,7 +214,6 @@ fn odd_names_and_ids_are_kept_as_they_are() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn deleting_takes_a_name_and_leaves_the_entity() -> Result<()> {
     let db = webapp()?;
     assert!(db.delete("/webapp/postgres")?);
@@ -201,7 +224,6 @@ fn deleting_takes_a_name_and_leaves_the_entity() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn purging_takes_the_names_above_and_below() -> Result<()> {
     // Before 1.7 the names below stayed behind, and came back with the next entity of that id.
     let db = webapp()?;
@@ -214,7 +236,6 @@ fn purging_takes_the_names_above_and_below() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn the_root_can_not_be_purged() -> Result<()> {
     // 2014 removed it, and with it the way to everything else.
     let db = webapp()?;
@@ -223,7 +244,6 @@ fn the_root_can_not_be_purged() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn renaming_moves_what_is_below() -> Result<()> {
     let db = webapp()?;
     db.rename("/webapp", "/site")?;
@@ -247,7 +267,6 @@ fn renaming_moves_what_is_below() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn absence_is_told_from_failure() -> Result<()> {
     // 2014 answered every error with an empty list, false or 0.
     let scratch = Scratch::new();
@@ -266,7 +285,6 @@ fn absence_is_told_from_failure() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_walk_may_stop_and_may_change_the_graph() -> Result<()> {
     let db = webapp()?;
     let mut seen = Vec::new();
@@ -280,7 +298,6 @@ fn a_walk_may_stop_and_may_change_the_graph() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_failed_foreign_key_is_not_a_taken_name() -> Result<()> {
     // 2014 looked for "constraint failed" at the end of the text, and so met this one too.
     let scratch = Scratch::new();
@@ -294,7 +311,6 @@ fn a_failed_foreign_key_is_not_a_taken_name() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn several_root_rows_are_read_as_one() -> Result<()> {
     // The unique index lets them in, as a NULL parent equals no other.
     let scratch = Scratch::new();
@@ -307,7 +323,6 @@ fn several_root_rows_are_read_as_one() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_purged_root_is_made_again() -> Result<()> {
     let scratch = Scratch::new();
     let path = scratch.file("links.db");
@@ -319,7 +334,6 @@ fn a_purged_root_is_made_again() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn an_empty_file_is_a_new_graph() -> Result<()> {
     let scratch = Scratch::new();
     let path = scratch.file("empty.db");
@@ -329,7 +343,6 @@ fn an_empty_file_is_a_new_graph() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn what_is_no_graph_is_refused_and_untouched() {
     let scratch = Scratch::new();
     let garbage = scratch.file("garbage.db");
@@ -346,7 +359,6 @@ fn what_is_no_graph_is_refused_and_untouched() {
     }
 }
 
-#[test]
 fn a_missing_directory_is_told_with_the_systems_reason() {
     assert_eq!(Database::open("/").unwrap_err().to_string(), r#"open graph "/": is a directory"#);
     let error = Database::open("/no/such/links.db").unwrap_err();
@@ -363,7 +375,6 @@ fn a_missing_directory_is_told_with_the_systems_reason() {
     );
 }
 
-#[test]
 fn a_path_is_never_a_uri() -> Result<()> {
     // This SQLite is built to read "file:…?mode=memory" as a URI, whatever the flags say.
     let scratch = Scratch::new();
@@ -383,7 +394,6 @@ fn a_path_is_never_a_uri() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_file_name_need_not_be_utf8() -> Result<()> {
     let scratch = Scratch::new();
     let path = scratch.file(std::ffi::OsStr::from_bytes(b"\xff.db"));
@@ -392,7 +402,6 @@ fn a_file_name_need_not_be_utf8() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_locked_file_is_busy_after_the_timeout() -> Result<()> {
     let scratch = Scratch::new();
     let path = scratch.file("links.db");
@@ -407,7 +416,6 @@ fn a_locked_file_is_busy_after_the_timeout() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_change_waits_for_another_writer() -> Result<()> {
     // Docker 17.03 read first and then came to write: SQLite fails that at once, whatever the timeout,
     // because two that wait so would wait for each other.
@@ -425,7 +433,6 @@ fn a_change_waits_for_another_writer() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_database_can_go_to_another_thread() {
     fn check<T: Send>() {}
     check::<Database>();

@@ -7,12 +7,25 @@ mod scratch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use graphdb::{Child, Database, Edge, Entity, ErrorKind};
+use grounds::tests;
 use rusqlite::Connection;
 use rusqlite::types::Value as Column;
 use scratch::Scratch;
 use serde_json::{Map, Value, json};
+
+fn main() -> ExitCode {
+    grounds::run(tests![
+        the_schema_is_dockers_byte_for_byte,
+        the_same_calls_give_the_same_results_and_the_same_tables,
+        dockers_files_are_read_as_docker_read_them,
+        our_files_give_dockers_answers,
+        dockers_files_are_written_to,
+        the_dangling_edge_of_an_old_purge_is_read_around_and_purged,
+    ])
+}
 
 const FILES: [&str; 7] = [
     "aliases-v1.1.2",
@@ -27,7 +40,6 @@ const FILES: [&str; 7] = [
 /// The entity that Docker's `Set("/queue/", …)` put below `/queue` without a name.
 const NAMELESS: &str = "0000000000000000000000000000000000000000000000005c55827df2f4f70b";
 
-#[test]
 fn the_schema_is_dockers_byte_for_byte() {
     let scratch = Scratch::new();
     let ours = scratch.file("ours.db");
@@ -37,7 +49,6 @@ fn the_schema_is_dockers_byte_for_byte() {
     }
 }
 
-#[test]
 fn the_same_calls_give_the_same_results_and_the_same_tables() {
     // Dangling edges that Purge left before 1.7 are not left, so that file equals the later one.
     let pairs = [
@@ -60,7 +71,6 @@ fn the_same_calls_give_the_same_results_and_the_same_tables() {
     }
 }
 
-#[test]
 fn dockers_files_are_read_as_docker_read_them() {
     for file in FILES {
         let scratch = Scratch::new();
@@ -73,7 +83,6 @@ fn dockers_files_are_read_as_docker_read_them() {
     }
 }
 
-#[test]
 fn our_files_give_dockers_answers() {
     for name in ["ten", "aliases", "deep"] {
         let calls = format!("{name}-v1.1.2");
@@ -87,7 +96,6 @@ fn our_files_give_dockers_answers() {
     }
 }
 
-#[test]
 fn dockers_files_are_written_to() {
     for file in FILES {
         let scratch = Scratch::new();
@@ -110,7 +118,6 @@ fn dockers_files_are_written_to() {
     }
 }
 
-#[test]
 fn the_dangling_edge_of_an_old_purge_is_read_around_and_purged() {
     // Purge before Docker 1.7 left the edges below the purged entity: with foreign keys on, as this
     // SQLite is built, even removing them failed.

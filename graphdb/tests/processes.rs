@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use graphdb::{Database, ErrorKind};
-use grounds::{Outcome, test};
+use grounds::{Outcome, tests};
 use rusqlite::Connection;
 use scratch::Scratch;
 
@@ -29,13 +29,13 @@ fn main() -> ExitCode {
             }
         };
     }
-    grounds::run(vec![
-        test("processes_write_at_the_same_time", processes_write_at_the_same_time),
-        test("many_processes_make_the_same_file", many_processes_make_the_same_file),
-        test("a_killed_process_leaves_no_half_of_a_set", a_killed_process_leaves_no_half_of_a_set),
-        test("depth_needs_no_descriptors", depth_needs_no_descriptors),
-        test("a_file_that_may_only_be_read_is_read", a_file_that_may_only_be_read_is_read),
-        test("a_directory_that_may_not_be_written_is_told", a_directory_that_may_not_be_written_is_told),
+    grounds::run(tests![
+        processes_write_at_the_same_time,
+        many_processes_make_the_same_file,
+        a_killed_process_leaves_no_half_of_a_set,
+        depth_needs_no_descriptors,
+        a_file_that_may_only_be_read_is_read,
+        a_directory_that_may_not_be_written_is_told,
     ])
 }
 

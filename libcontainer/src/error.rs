@@ -48,7 +48,7 @@ impl fmt::Debug for Error {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, text: impl Display) -> Self {
-        Error { kind, text: text.to_string(), errno: None, path: None }
+        Error { kind, text: one_line(text), errno: None, path: None }
     }
 
     /// A system call or an operation of the standard library failed.
@@ -60,7 +60,8 @@ impl Error {
             io::ErrorKind::Unsupported => ErrorKind::Unsupported,
             _ => ErrorKind::System,
         };
-        Error { kind, text: format!("{what}: {error}"), errno: error.raw_os_error(), path: None }
+        let text = one_line(format_args!("{what}: {error}"));
+        Error { kind, text, errno: error.raw_os_error(), path: None }
     }
 
     pub(crate) fn errno(what: impl Display, errno: nix::errno::Errno) -> Self {
@@ -93,6 +94,14 @@ impl Error {
     }
 }
 
+/// Shows control characters instead of sending them to a terminal: a parser or the kernel may repeat what
+/// somebody wrote.
+fn one_line(text: impl Display) -> String {
+    let shown =
+        |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
+    text.to_string().chars().map(shown).collect()
+}
+
 /// Makes an error of one of our other crates' errors, which are whole lines already.
 macro_rules! from_ours {
     ($($name:ident),*) => {$(
@@ -108,3 +117,18 @@ macro_rules! from_ours {
     )*};
 }
 from_ours!(cgroups, mount, netlink, user);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: a field of a state file that nobody knows, and the kernel's word on an option,
+    /// came out as they were written.
+    #[test]
+    fn an_error_is_one_line_whatever_is_repeated_in_it() {
+        let error = Error::new(ErrorKind::System, "unknown field `\x1b[2Ja\nb`");
+        assert_eq!(error.to_string(), r"unknown field `\u{1b}[2Ja\nb`");
+        let error = Error::io("tmpfs: Unknown parameter 'a\nb'", &io::Error::from_raw_os_error(22));
+        assert_eq!(error.to_string(), r"tmpfs: Unknown parameter 'a\nb': Invalid argument (os error 22)");
+    }
+}

@@ -44,6 +44,9 @@ mod config;
 mod container;
 mod error;
 mod factory;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(test)]
 mod inside;
 mod launch;

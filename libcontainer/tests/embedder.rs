@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use grounds::{Outcome, Stop, test};
+use grounds::{Outcome, Stop, tests};
 use libcontainer::{Container, Io};
 
 mod shell;
@@ -143,11 +143,5 @@ fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
 }
 
 fn main() -> ExitCode {
-    grounds::run(vec![
-        test("the_embedder_is_what_it_was", the_embedder_is_what_it_was),
-        test(
-            "two_hundred_start_beside_sixty_threads_that_allocate",
-            two_hundred_start_beside_sixty_threads_that_allocate,
-        ),
-    ])
+    grounds::run(tests![the_embedder_is_what_it_was, two_hundred_start_beside_sixty_threads_that_allocate,])
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use grounds::{Outcome, test};
+use grounds::{Outcome, tests};
 
 mod shell;
 
@@ -29,8 +29,5 @@ fn and_rootless_ones_too() -> Outcome {
 }
 
 fn main() -> ExitCode {
-    grounds::run_as_root(vec![
-        test("root_of_a_user_namespace_starts_containers", root_of_a_user_namespace_starts_containers),
-        test("and_rootless_ones_too", and_rootless_ones_too),
-    ])
+    grounds::run_as_root(tests![root_of_a_user_namespace_starts_containers, and_rootless_ones_too,])
 }

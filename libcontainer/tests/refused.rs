@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use grounds::{Outcome, Stop, ignored, test};
+use grounds::{Outcome, Stop, ignored, tests};
 use libcontainer::{Container, Io};
 
 mod shell;
@@ -118,9 +118,9 @@ fn other_refusals_are_errors_that_leave_nothing() -> Outcome {
 }
 
 fn main() -> ExitCode {
-    grounds::run(vec![
-        test("a_kernel_without_mount_setattr_remounts", a_kernel_without_mount_setattr_remounts),
-        test("without_clone3_there_is_clone", without_clone3_there_is_clone),
-        test("other_refusals_are_errors_that_leave_nothing", other_refusals_are_errors_that_leave_nothing),
+    grounds::run(tests![
+        a_kernel_without_mount_setattr_remounts,
+        without_clone3_there_is_clone,
+        other_refusals_are_errors_that_leave_nothing,
     ])
 }

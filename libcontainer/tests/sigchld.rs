@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use grounds::{Outcome, test};
+use grounds::{Outcome, tests};
 use libcontainer::{Container, ExitStatus, Io};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
@@ -83,14 +83,8 @@ fn a_program_that_waits_for_every_child_is_told_them_too() -> Outcome {
 }
 
 fn main() -> ExitCode {
-    grounds::run(vec![
-        test(
-            "a_program_that_ignores_it_is_told_the_exit_codes",
-            a_program_that_ignores_it_is_told_the_exit_codes,
-        ),
-        test(
-            "a_program_that_waits_for_every_child_is_told_them_too",
-            a_program_that_waits_for_every_child_is_told_them_too,
-        ),
+    grounds::run(tests![
+        a_program_that_ignores_it_is_told_the_exit_codes,
+        a_program_that_waits_for_every_child_is_told_them_too,
     ])
 }

@@ -14,7 +14,7 @@ use std::sync::{Barrier, mpsc};
 use std::time::{Duration, Instant};
 use std::{env, process, thread};
 
-use grounds::{Outcome, test};
+use grounds::{Outcome, tests};
 use listenbuffer::{ErrorKind, ListenBuffer, Listener, Options, listen};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -31,43 +31,34 @@ fn main() -> ExitCode {
         Ok("umask") => return played(with_a_umask()),
         _ => {}
     }
-    grounds::run(vec![
-        test(
-            "a_ping_sent_before_the_activation_arrives_after_it",
-            a_ping_sent_before_the_activation_arrives_after_it,
-        ),
-        test("accept_waits_for_the_activation", accept_waits_for_the_activation),
-        test("one_activation_wakes_every_accepter", one_activation_wakes_every_accepter),
-        test("activating_twice_and_early_is_the_same", activating_twice_and_early_is_the_same),
-        test("dropping_the_activator_fails_accepters", dropping_the_activator_fails_accepters),
-        test("closing_before_the_activation_wakes_accepters", closing_before_the_activation_wakes_accepters),
-        test("closing_after_the_activation_wakes_accepters", closing_after_the_activation_wakes_accepters),
-        test("a_deadline_ends_either_wait", a_deadline_ends_either_wait),
-        test("the_backlog_is_what_was_asked_for", the_backlog_is_what_was_asked_for),
-        test(
-            "a_client_that_left_is_handed_over_with_what_it_sent",
-            a_client_that_left_is_handed_over_with_what_it_sent,
-        ),
-        test("accept_outlives_a_shortage_of_descriptors", accept_outlives_a_shortage_of_descriptors),
-        test("udp_messages_are_kept", udp_messages_are_kept),
-        test("udp_keeps_more_in_a_larger_buffer", udp_keeps_more_in_a_larger_buffer),
-        test("udp_waits_are_ended_too", udp_waits_are_ended_too),
-        test("a_stale_unix_socket_is_replaced", a_stale_unix_socket_is_replaced),
-        test("a_live_unix_socket_is_not_replaced", a_live_unix_socket_is_not_replaced),
-        test("a_file_in_the_way_is_left_alone", a_file_in_the_way_is_left_alone),
-        test("only_one_of_many_replaces_a_stale_socket", only_one_of_many_replaces_a_stale_socket),
-        test("the_path_is_removed_only_while_it_is_ours", the_path_is_removed_only_while_it_is_ours),
-        test("the_mode_is_exact_under_any_umask", the_mode_is_exact_under_any_umask),
-        test("a_long_path_works", a_long_path_works),
-        test("an_abstract_name_has_no_file", an_abstract_name_has_no_file),
-        test("the_socket_itself_is_handed_over", the_socket_itself_is_handed_over),
-        test("it_can_be_polled", it_can_be_polled),
-        test(
-            "descriptors_are_not_inherited_and_connections_block",
-            descriptors_are_not_inherited_and_connections_block,
-        ),
-        test("what_is_no_address_is_told", what_is_no_address_is_told),
-        test("a_taken_port_is_told", a_taken_port_is_told),
+    grounds::run(tests![
+        a_ping_sent_before_the_activation_arrives_after_it,
+        accept_waits_for_the_activation,
+        one_activation_wakes_every_accepter,
+        activating_twice_and_early_is_the_same,
+        dropping_the_activator_fails_accepters,
+        closing_before_the_activation_wakes_accepters,
+        closing_after_the_activation_wakes_accepters,
+        a_deadline_ends_either_wait,
+        the_backlog_is_what_was_asked_for,
+        a_client_that_left_is_handed_over_with_what_it_sent,
+        accept_outlives_a_shortage_of_descriptors,
+        udp_messages_are_kept,
+        udp_keeps_more_in_a_larger_buffer,
+        udp_waits_are_ended_too,
+        a_stale_unix_socket_is_replaced,
+        a_live_unix_socket_is_not_replaced,
+        a_file_in_the_way_is_left_alone,
+        only_one_of_many_replaces_a_stale_socket,
+        the_path_is_removed_only_while_it_is_ours,
+        the_mode_is_exact_under_any_umask,
+        a_long_path_works,
+        an_abstract_name_has_no_file,
+        the_socket_itself_is_handed_over,
+        it_can_be_polled,
+        descriptors_are_not_inherited_and_connections_block,
+        what_is_no_address_is_told,
+        a_taken_port_is_told,
     ])
 }
 

@@ -9,12 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{ffi::OsStr, time::Instant};
 
-use grounds::{Outcome, Stop, ignored, test};
+use grounds::{Outcome, Stop, ignored, tests};
 use mount::{ErrorKind, MountGuard, force_mount, force_unmount, mount, mount_of, mounted, unmount};
-
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => { vec![$(test(stringify!($name), $name)),*] };
-}
 
 fn main() -> ExitCode {
     grounds::run_as_root(tests![

@@ -182,8 +182,15 @@ impl Failure {
             Failure::Refused(refusal) => Some(refusal),
             _ => None,
         };
-        Error { kind, errno, line: line.into(), refusal }
+        Error { kind, errno, line: one_line(&line).into(), refusal }
     }
+}
+
+/// Shows control characters instead of sending them to a terminal: the kernel's words may hold a name.
+fn one_line(line: &str) -> String {
+    let shown =
+        |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
+    line.chars().map(shown).collect()
 }
 
 /// The kernel's words, or ours, and in brackets what they are about.
@@ -245,6 +252,15 @@ mod tests {
         assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, Some(34)));
         assert_eq!(error.kernel_text(), Some("Attribute failed policy validation"));
         assert_eq!(error.attribute(), Some("IFLA_IFNAME"));
+    }
+
+    /// Found by fuzzing: the kernel's words came out as they were.
+    #[test]
+    fn the_kernels_words_are_one_line_whatever_is_in_them() {
+        let text = Some("no \"\x1b[2J\n\"".to_owned());
+        let error = refused(Refusal { errno: 22, text, ..Refusal::default() }).when("list links", &[]);
+        assert_eq!(error.to_string(), r#"list links: no "\u{1b}[2J\n": Invalid argument (os error 22)"#);
+        assert_eq!(error.kernel_text(), Some("no \"\x1b[2J\n\""));
     }
 
     #[test]

@@ -58,6 +58,9 @@ mod address;
 mod bridge;
 mod error;
 mod functions;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod ip_net;
 mod link;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use grounds::{Outcome, Stop, ignored, netns, test};
+use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
     Bridge, ErrorKind, Handle, IpNet, Link, LinkFlags, MacAddress, NextHop, Route, RouteKind, Scope, Veth,
 };
@@ -21,9 +21,6 @@ use nix::sys::socket::{
 };
 
 fn main() -> ExitCode {
-    macro_rules! tests {
-        ($($name:ident),+ $(,)?) => { vec![$(test(stringify!($name), $name)),+] };
-    }
     grounds::run_as_root(tests![
         the_documents_snippet_makes_a_bridge_that_is_up,
         a_long_bridge_name_is_refused_and_not_cut,

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::{env, panic};
 
-use grounds::{Outcome, test};
+use grounds::{Outcome, tests};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -27,26 +27,26 @@ fn main() -> ExitCode {
         Ok("restore") => return exit_code(restore_from_the_background()),
         _ => {}
     }
-    grounds::run(vec![
-        test("an_unknown_size_is_none", an_unknown_size_is_none),
-        test("a_size_is_kept_whole_and_seen_from_both_sides", a_size_is_kept_whole_and_seen_from_both_sides),
-        test("a_file_is_no_terminal", a_file_is_no_terminal),
-        test("raw_mode_passes_every_byte_both_ways", raw_mode_passes_every_byte_both_ways),
-        test("a_raw_read_waits_for_one_byte", a_raw_read_waits_for_one_byte),
-        test("output_processing_may_be_kept", output_processing_may_be_kept),
-        test("signal_keys_may_be_kept", signal_keys_may_be_kept),
-        test("dropping_the_guard_restores_exactly", dropping_the_guard_restores_exactly),
-        test("a_panic_restores", a_panic_restores),
-        test("guards_nest_and_terminals_are_apart", guards_nest_and_terminals_are_apart),
-        test("raw_mode_is_entered_again_after_a_change", raw_mode_is_entered_again_after_a_change),
-        test("the_guard_outlives_the_callers_descriptor", the_guard_outlives_the_callers_descriptor),
-        test("a_terminal_that_hung_up_is_told_by_close_only", a_terminal_that_hung_up_is_told_by_close_only),
-        test("a_password_is_read_without_echo", a_password_is_read_without_echo),
-        test("the_2014_functions_save_and_restore", the_2014_functions_save_and_restore),
-        test("signal_handlers_and_masks_stay_as_they_are", signal_handlers_and_masks_stay_as_they_are),
-        test("a_background_process_restores_without_being_stopped", in_a_session_with_a_terminal),
-        test("a_process_without_a_terminal_is_told_so", in_a_session_without_a_terminal),
-        test("a_pty_is_not_inherited", a_pty_is_not_inherited),
+    grounds::run(tests![
+        an_unknown_size_is_none,
+        a_size_is_kept_whole_and_seen_from_both_sides,
+        a_file_is_no_terminal,
+        raw_mode_passes_every_byte_both_ways,
+        a_raw_read_waits_for_one_byte,
+        output_processing_may_be_kept,
+        signal_keys_may_be_kept,
+        dropping_the_guard_restores_exactly,
+        a_panic_restores,
+        guards_nest_and_terminals_are_apart,
+        raw_mode_is_entered_again_after_a_change,
+        the_guard_outlives_the_callers_descriptor,
+        a_terminal_that_hung_up_is_told_by_close_only,
+        a_password_is_read_without_echo,
+        the_2014_functions_save_and_restore,
+        signal_handlers_and_masks_stay_as_they_are,
+        a_background_process_restores_without_being_stopped,
+        a_process_without_a_terminal_is_told_so,
+        a_pty_is_not_inherited,
     ])
 }
 
@@ -297,7 +297,7 @@ fn a_pty_is_not_inherited() -> Outcome {
 }
 
 /// A process in the background that changed its terminal was stopped for good (SIGTTOU).
-fn in_a_session_with_a_terminal() -> Outcome {
+fn a_background_process_restores_without_being_stopped() -> Outcome {
     let pty = Pty::open(None)?;
     let status = part("session leader").stdin(Stdio::from(pty.terminal.try_clone()?)).status()?;
     assert!(status.success(), "{status}");
@@ -305,7 +305,7 @@ fn in_a_session_with_a_terminal() -> Outcome {
     Ok(())
 }
 
-fn in_a_session_without_a_terminal() -> Outcome {
+fn a_process_without_a_terminal_is_told_so() -> Outcome {
     let status = part("no terminal").stdin(Stdio::null()).status()?;
     assert!(status.success(), "{status}");
     Ok(())

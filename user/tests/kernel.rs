@@ -12,12 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use grounds::{Outcome, Stop, ignored, test};
+use grounds::{Outcome, Stop, ignored, tests};
 use user::{Defaults, ErrorKind, Group, Identity, Passwd};
-
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => { vec![$(test(stringify!($name), $name)),*] };
-}
 
 fn main() -> ExitCode {
     grounds::run(tests![

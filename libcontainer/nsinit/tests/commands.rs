@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use grounds::{Outcome, Stop, ignored, test};
+use grounds::{Outcome, Stop, ignored, tests};
 use nix::cmsg_space;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
@@ -25,34 +25,31 @@ const TOOLS: [&str; 14] = [
 ];
 
 fn main() -> ExitCode {
-    grounds::run(vec![
-        test("run_returns_what_the_program_returns", run_returns_what_the_program_returns),
-        test("standard_streams_are_the_callers", standard_streams_are_the_callers),
-        test("a_killed_program_gives_128_and_its_signal", a_killed_program_gives_128_and_its_signal),
-        test("signals_for_run_are_for_the_program", signals_for_run_are_for_the_program),
-        test("a_container_goes_through_its_states", a_container_goes_through_its_states),
-        test("options_and_ids_may_interleave", options_and_ids_may_interleave),
-        test("a_running_container_is_deleted_by_force_only", a_running_container_is_deleted_by_force_only),
-        test("exec_is_the_containers_own_process", exec_is_the_containers_own_process),
-        test("exec_changes_what_it_is_asked_to", exec_changes_what_it_is_asked_to),
-        test("exec_runs_as_another_user", exec_runs_as_another_user),
-        test("exec_takes_a_whole_process_from_a_file", exec_takes_a_whole_process_from_a_file),
-        test("exec_that_can_not_start_gives_255", exec_that_can_not_start_gives_255),
-        test("exec_never_looks_at_the_bundle", exec_never_looks_at_the_bundle),
-        test("every_failure_is_one_line_and_leaves_nothing", every_failure_is_one_line_and_leaves_nothing),
-        test("errors_go_to_the_log_in_its_format", errors_go_to_the_log_in_its_format),
-        test("descriptors_of_nsinit_stay_its_own", descriptors_of_nsinit_stay_its_own),
-        test("preserved_descriptors_keep_their_numbers", preserved_descriptors_keep_their_numbers),
-        test("a_terminal_shows_the_program_and_is_restored", a_terminal_shows_the_program_and_is_restored),
-        test("a_console_socket_gets_the_terminal", a_console_socket_gets_the_terminal),
-        test("the_list_has_every_container", the_list_has_every_container),
-        test("spec_overwrites_nothing", spec_overwrites_nothing),
-        test("plan_touches_nothing", plan_touches_nothing),
-        test(
-            "limits_without_cgroups_of_ones_own_are_refused",
-            limits_without_cgroups_of_ones_own_are_refused,
-        ),
-        test("runc_gives_the_same", runc_gives_the_same),
+    grounds::run(tests![
+        run_returns_what_the_program_returns,
+        standard_streams_are_the_callers,
+        a_killed_program_gives_128_and_its_signal,
+        signals_for_run_are_for_the_program,
+        a_container_goes_through_its_states,
+        options_and_ids_may_interleave,
+        a_running_container_is_deleted_by_force_only,
+        exec_is_the_containers_own_process,
+        exec_changes_what_it_is_asked_to,
+        exec_runs_as_another_user,
+        exec_takes_a_whole_process_from_a_file,
+        exec_that_can_not_start_gives_255,
+        exec_never_looks_at_the_bundle,
+        every_failure_is_one_line_and_leaves_nothing,
+        errors_go_to_the_log_in_its_format,
+        descriptors_of_nsinit_stay_its_own,
+        preserved_descriptors_keep_their_numbers,
+        a_terminal_shows_the_program_and_is_restored,
+        a_console_socket_gets_the_terminal,
+        the_list_has_every_container,
+        spec_overwrites_nothing,
+        plan_touches_nothing,
+        limits_without_cgroups_of_ones_own_are_refused,
+        runc_gives_the_same,
     ])
 }
 

@@ -19,6 +19,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 pub(crate) use create::{Begin, Created, create};
 pub(crate) use enter::{Target, enter, not_running};
 pub(crate) use sync::Sync;
+#[cfg(fuzzing)]
+pub(crate) use sync::{Event, unexpected};
 
 use crate::config::{Process, User};
 use crate::error::{Error, Result};

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
         pub(crate) fn tests() -> Vec<grounds::Test> {
-            vec![$(grounds::test(stringify!($name), $name)),*]
+            grounds::tests![$($name),*]
         }
     };
 }

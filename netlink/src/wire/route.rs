@@ -119,7 +119,10 @@ pub(crate) fn read(payload: &[u8]) -> Option<Route> {
     route.kind = RouteKind::from_kernel(header[7]);
     for attribute in Attributes::after(HEADER, payload) {
         match attribute.kind {
-            RTA_DST => route.destination = IpNet::new(attribute.ip()?, header[1]).ok()?,
+            RTA_DST => {
+                let address = attribute.ip().filter(|address| family(*address) == header[0])?;
+                route.destination = IpNet::new(address, header[1]).ok()?;
+            }
             RTA_GATEWAY => route.gateway = attribute.ip(),
             RTA_VIA => route.gateway = via(attribute),
             RTA_OIF => route.device = attribute.u32(),
@@ -206,6 +209,8 @@ mod tests {
     fn bytes_of_no_sense_are_no_route_and_no_panic() {
         assert_eq!(read(&[2; 11]), None);
         assert_eq!(read(&[28; 12]), None); // MPLS
+        // Found by fuzzing: an IPv4 destination in an IPv6 route.
+        assert_eq!(read(&[&[AF_INET6, 8][..], &[0; 10], &[8, 0, 1, 0, 10, 0, 0, 0]].concat()), None);
         assert_eq!(read_hops(&[0; 20]), []);
         assert_eq!(read_hops(&[7, 0, 0, 0, 1, 0, 0, 0]), []);
         assert_eq!(read_hops(&[200, 0, 0, 0, 1, 0, 0, 0]), []);

@@ -11,12 +11,40 @@ use crate::leaks::Machine;
 /// A test: its name, and the function that it is.
 pub struct Test {
     name: String,
-    body: fn() -> Outcome,
+    body: Box<dyn FnOnce() -> Outcome + Send>,
+}
+
+/// What a test's function may return: nothing, or a result with an error that stops it.
+pub trait Verdict {
+    /// Returns the outcome.
+    ///
+    /// # Errors
+    ///
+    /// Where the function returned one.
+    fn outcome(self) -> Outcome;
+}
+
+impl Verdict for () {
+    fn outcome(self) -> Outcome {
+        Ok(())
+    }
+}
+
+impl<E: Into<Stop>> Verdict for Result<(), E> {
+    fn outcome(self) -> Outcome {
+        self.map_err(Into::into)
+    }
 }
 
 /// Makes a test of a function; it runs on a thread of its own, whose namespaces it may change.
-pub fn test(name: &str, body: fn() -> Outcome) -> Test {
-    Test { name: name.to_owned(), body }
+pub fn test<V: Verdict + 'static>(name: &str, body: fn() -> V) -> Test {
+    Test { name: name.to_owned(), body: Box::new(move || body().outcome()) }
+}
+
+/// Makes the list of tests of these functions, each under its own name.
+#[macro_export]
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => { vec![$($crate::test(stringify!($name), $name)),*] };
 }
 
 /// Runs the tests as whoever calls.

@@ -212,7 +212,7 @@ fn all_ended() -> io::Result<bool> {
 }
 
 /// The subject: runs the test on a thread of its own, and ends with its outcome.
-pub(crate) fn subject(body: fn() -> Outcome) -> ExitCode {
+pub(crate) fn subject(body: Box<dyn FnOnce() -> Outcome + Send>) -> ExitCode {
     let code = match observed(body) {
         Ok(()) => PASSED,
         Err(Stop::Ignored(reason)) => {
@@ -227,7 +227,7 @@ pub(crate) fn subject(body: fn() -> Outcome) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-fn observed(body: fn() -> Outcome) -> Outcome {
+fn observed(body: Box<dyn FnOnce() -> Outcome + Send>) -> Outcome {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let before = Process::now()?;
     let outcome = thread::spawn(body).join();

@@ -8,7 +8,7 @@
 //! leaves something behind (see [`Left`]), and where it takes longer than a minute.
 //!
 //! ```no_run
-//! use grounds::{Outcome, test};
+//! use grounds::{Outcome, tests};
 //!
 //! fn loopback_is_down_at_first() -> Outcome {
 //!     grounds::netns()?;
@@ -18,7 +18,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     grounds::run_as_root(vec![test("loopback_is_down_at_first", loopback_is_down_at_first)])
+//!     grounds::run_as_root(tests![loopback_is_down_at_first])
 //! }
 //! ```
 //!
@@ -34,6 +34,6 @@ mod rootfs;
 mod sys;
 
 pub use ask::{Outcome, Stop, ignored, mountns, netns, ordinary_user, root};
-pub use harness::{Test, run, run_as_root, test};
+pub use harness::{Test, Verdict, run, run_as_root, test};
 pub use leaks::{Left, Machine, Process};
 pub use rootfs::Rootfs;

@@ -1,1 +1,142 @@
-//! A second kernel.
+//! A second kernel: User-mode Linux on the host's own root file system.
+//!
+//! ```text
+//! host    grounds run guest -- TASK     start: writes the task down, starts a keeper, reads the serial line
+//!           grounds guest-keeper        keeper: ends the kernel when the one above says so or is dead
+//!             grounds guest-boot        becomes the kernel
+//! guest         grounds guest-init      init: process 1, builds the ground; becomes systemd if asked
+//!                 grounds guest-task    starter: runs the task, sends its output and end over the serial line
+//!                   grounds guest-exec  becomes the task
+//! ```
+
+mod error;
+mod frame;
+mod init;
+mod keeper;
+mod kernel;
+mod start;
+mod starter;
+mod systemd;
+mod task;
+mod wait;
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use nix::unistd::getpid;
+
+pub(crate) use kernel::{build, kernel};
+pub(crate) use start::{Ended, Running, start};
+pub(crate) use task::Task;
+
+/// Where process 1 leaves, in the guest, what the task's starter needs.
+const RUN: &str = "/run/grounds";
+/// The task, written down.
+const TASK_FILE: &str = "task";
+/// The guest's end of the line to the host.
+const SERIAL: &str = "/dev/ttyS0";
+
+/// A look of the second kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// cgroup v2, all capabilities, and no init to speak of.
+    Bare,
+    /// systemd and D-Bus; the task is a service with a delegated cgroup.
+    Systemd,
+    /// The same, and the task is a service of an ordinary user's own systemd.
+    SystemdUser,
+    /// AppArmor is on; nothing is confined yet.
+    AppArmor,
+    /// SELinux is on, without a policy.
+    Selinux,
+    /// Two processors.
+    Smp,
+}
+
+impl Look {
+    /// All of them.
+    pub(crate) const ALL: [Look; 6] =
+        [Look::Bare, Look::Systemd, Look::SystemdUser, Look::AppArmor, Look::Selinux, Look::Smp];
+
+    /// Returns the word for it on a command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Look::Bare => "guest",
+            Look::Systemd => "guest-systemd",
+            Look::SystemdUser => "guest-user",
+            Look::AppArmor => "guest-apparmor",
+            Look::Selinux => "guest-selinux",
+            Look::Smp => "guest-smp",
+        }
+    }
+
+    /// Returns the look with that name.
+    pub(crate) fn from_name(name: &str) -> Option<Look> {
+        Look::ALL.into_iter().find(|look| look.name() == name)
+    }
+
+    fn has_systemd(self) -> bool {
+        matches!(self, Look::Systemd | Look::SystemdUser)
+    }
+
+    fn kernel_arguments(self) -> &'static [&'static str] {
+        match self {
+            Look::Bare | Look::Systemd | Look::SystemdUser => &["ncpus=1", "lsm=landlock"],
+            Look::AppArmor => &["ncpus=1", "lsm=landlock,apparmor"],
+            Look::Selinux => &["ncpus=1", "lsm=landlock,selinux", "selinux=1"],
+            Look::Smp => &["ncpus=2", "lsm=landlock"],
+        }
+    }
+}
+
+/// Says in one line why this look can't be had here.
+pub(crate) fn missing(look: Look) -> Option<String> {
+    if kernel().is_none() {
+        return Some(kernel::missing());
+    }
+    if let Err(error) = fs::metadata(start::MEMORY) {
+        return Some(format!("{}: {error}", start::MEMORY));
+    }
+    match look {
+        Look::SystemdUser if !on_path("newuidmap") => Some("newuidmap is not installed".to_owned()),
+        Look::Systemd | Look::SystemdUser => systemd::missing(),
+        Look::AppArmor if !on_path("apparmor_parser") => Some("apparmor_parser is not installed".to_owned()),
+        Look::Bare | Look::AppArmor | Look::Selinux | Look::Smp => None,
+    }
+}
+
+/// Finds a program, also where an ordinary user's `PATH` doesn't look.
+fn on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).collect::<Vec<_>>();
+    let system = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(Into::into);
+    folders.iter().chain(&system).any(|folder| folder.join(program).exists())
+}
+
+/// Plays a part of the guest's, if that is what this process was started for.
+pub(crate) fn role() -> Option<ExitCode> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (role, arguments) = arguments.split_first()?;
+    let outcome = match role.as_str() {
+        "guest-init" if getpid().as_raw() == 1 => init::run(arguments),
+        "guest-keeper" => keeper::keep(arguments),
+        "guest-boot" => keeper::boot(arguments),
+        "guest-task" => starter::run(),
+        "guest-exec" => starter::exec(),
+        _ => return None,
+    };
+    Some(match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("grounds: {error}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// Kernel arguments are words: no path with a blank or a quote can be one.
+fn is_a_word(path: &Path) -> bool {
+    !path.as_os_str().as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || b"\"'".contains(byte))
+}

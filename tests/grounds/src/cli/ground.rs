@@ -1,0 +1,165 @@
+//! The grounds there are, and how a program is started on each.
+
+use std::fmt::{self, Display};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::time::Duration;
+
+use grounds::faults::Refused;
+use nix::unistd::geteuid;
+
+use crate::guest::{self, Task};
+use crate::looks;
+use crate::running::Running;
+
+/// How many ids an ordinary user may give away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Range {
+    None,
+    Ids65536,
+}
+
+/// Which versions of cgroups are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cgroups {
+    V1,
+    V2,
+    Hybrid,
+}
+
+/// A place for programs to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// As whoever calls.
+    Here,
+    /// As an ordinary user.
+    User(Range),
+    /// With these cgroups, in a mount namespace of its own.
+    Cgroups(Cgroups),
+    /// With systemd as the first process of namespaces of its own.
+    Systemd,
+    /// With system calls refused.
+    Refuse(String),
+    /// On a second kernel.
+    Guest(guest::Look),
+}
+
+const NAMED: [(&str, Ground, &str); 13] = [
+    ("here", Ground::Here, "this kernel, as whoever calls"),
+    ("user", Ground::User(Range::Ids65536), "an ordinary user with a range of 65536 ids"),
+    ("user-without-ids", Ground::User(Range::None), "an ordinary user without a range and without a name"),
+    ("v1", Ground::Cgroups(Cgroups::V1), "cgroup v1 only, in a mount namespace"),
+    ("v2", Ground::Cgroups(Cgroups::V2), "cgroup v2 only, in a mount namespace"),
+    ("hybrid", Ground::Cgroups(Cgroups::Hybrid), "cgroup v1 and v2 side by side, in a mount namespace"),
+    ("systemd", Ground::Systemd, "systemd as the first process of namespaces of this kernel"),
+    ("guest", Ground::Guest(guest::Look::Bare), "a second kernel: cgroup v2, all capabilities"),
+    ("guest-systemd", Ground::Guest(guest::Look::Systemd), "a second kernel, with systemd and D-Bus"),
+    (
+        "guest-user",
+        Ground::Guest(guest::Look::SystemdUser),
+        "a second kernel: an ordinary user of systemd with delegated controllers",
+    ),
+    ("guest-apparmor", Ground::Guest(guest::Look::AppArmor), "a second kernel, with AppArmor"),
+    ("guest-selinux", Ground::Guest(guest::Look::Selinux), "a second kernel, with SELinux"),
+    ("guest-smp", Ground::Guest(guest::Look::Smp), "a second kernel, with two processors"),
+];
+
+impl Ground {
+    /// The grounds that a word of the command line stands for.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none of this name.
+    pub(crate) fn parse(word: &str) -> Result<Vec<Ground>, String> {
+        match word {
+            "all" => Ok(named().chain([Ground::Refuse("all".to_owned())]).chain(each_refused()).collect()),
+            "guests" => Ok(named().filter(|ground| matches!(ground, Ground::Guest(_))).collect()),
+            "refuse:each" => Ok(each_refused().collect()),
+            _ => {
+                if let Some(calls) = word.strip_prefix("refuse:") {
+                    refused(calls)?;
+                    return Ok(vec![Ground::Refuse(calls.to_owned())]);
+                }
+                let found = NAMED.into_iter().find(|(name, ..)| *name == word);
+                Ok(vec![found.ok_or_else(|| format!("no ground {word:?}; `cargo grounds` lists them"))?.1])
+            }
+        }
+    }
+
+    /// Every ground with a name, and what it is.
+    pub(crate) fn list() -> impl Iterator<Item = (Ground, &'static str)> {
+        NAMED.into_iter().map(|(_, ground, about)| (ground, about))
+    }
+
+    /// Why this ground can't be had here, if so.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let needs_root = || (!geteuid().is_root()).then(|| "needs root".to_owned());
+        match self {
+            Ground::Here | Ground::Refuse(_) => None,
+            Ground::User(Range::Ids65536) if !Path::new("/usr/bin/newuidmap").exists() => {
+                Some("no newuidmap (Debian's package uidmap)".to_owned())
+            }
+            Ground::User(_) => needs_root(),
+            Ground::Cgroups(cgroups) => needs_root().or_else(|| looks::missing(*cgroups)),
+            Ground::Systemd => needs_root().or_else(looks::missing_systemd),
+            Ground::Guest(look) => guest::missing(*look),
+        }
+    }
+
+    /// Tells whether tests take much longer there.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self, Ground::Guest(_))
+    }
+
+    /// Starts a program there.
+    ///
+    /// # Errors
+    ///
+    /// Where the ground can't be made, or the program not be started.
+    pub(crate) fn start(&self, task: &Task, limit: Duration) -> Result<Running, String> {
+        match self {
+            Ground::Guest(look) => {
+                let running = guest::start(*look, task, limit).map_err(|error| error.to_string())?;
+                Ok(Running::guest(running))
+            }
+            ground => {
+                // This program again makes the ground around itself, and becomes the task.
+                let this = crate::this_program().map_err(|error| format!("find this program: {error}"))?;
+                let mut command = Command::new(this);
+                command.arg("inside").arg(ground.to_string()).args(&task.argv);
+                command.current_dir(&task.cwd).env_clear().envs(task.env.iter().cloned());
+                let running = Running::native(command.stdin(Stdio::null()), limit);
+                running.map_err(|error| format!("start {ground}: {error}"))
+            }
+        }
+    }
+}
+
+fn named() -> impl Iterator<Item = Ground> {
+    NAMED.into_iter().map(|(_, ground, _)| ground)
+}
+
+fn each_refused() -> impl Iterator<Item = Ground> {
+    grounds::faults::RECENT.iter().map(|call| Ground::Refuse((*call).to_owned()))
+}
+
+/// Reads which system calls are refused: `all`, or names with commas, each with `=ERRNO` or without.
+///
+/// # Errors
+///
+/// Where one is unknown.
+pub(crate) fn refused(calls: &str) -> Result<Refused, String> {
+    let calls = if calls == "all" { grounds::faults::RECENT.join(",") } else { calls.to_owned() };
+    Refused::from_str(&calls).map_err(|error| error.to_string())
+}
+
+impl Display for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, NAMED.iter().find(|(_, ground, _)| ground == self)) {
+            (Ground::Refuse(calls), _) => write!(f, "refuse:{calls}"),
+            (_, Some((name, ..))) => f.write_str(name),
+            (ground, None) => write!(f, "{ground:?}"),
+        }
+    }
+}
