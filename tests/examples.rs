@@ -60,6 +60,7 @@ fn bridge_tells_an_ordinary_user_what_to_do() -> Outcome {
 }
 
 fn container_shows_that_it_is_one() -> Outcome {
+    grounds::containers()?;
     let mut container = example("container")?;
     let root = grounds::root().is_ok();
     if root {
@@ -77,6 +78,7 @@ fn container_shows_that_it_is_one() -> Outcome {
 }
 
 fn container_gives_the_programs_exit_code() -> Outcome {
+    grounds::containers()?;
     let mut container = example("container")?;
     if grounds::root().is_ok() {
         grounds::netns()?;
@@ -87,6 +89,7 @@ fn container_gives_the_programs_exit_code() -> Outcome {
 }
 
 fn container_says_which_program_is_missing() -> Outcome {
+    grounds::containers()?;
     let mut container = example("container")?;
     if grounds::root().is_ok() {
         grounds::netns()?;
@@ -99,6 +102,7 @@ fn container_says_which_program_is_missing() -> Outcome {
 }
 
 fn container_does_not_show_the_hosts_files() -> Outcome {
+    grounds::containers()?;
     let mut container = example("container")?;
     if grounds::root().is_ok() {
         grounds::netns()?;
@@ -114,6 +118,7 @@ fn container_does_not_show_the_hosts_files() -> Outcome {
 }
 
 fn the_bridge_goes_with_its_last_container() -> Outcome {
+    grounds::containers()?;
     let mut second = example("container")?;
     let mut first = example("container")?;
     grounds::root()?;
@@ -135,6 +140,7 @@ fn the_bridge_goes_with_its_last_container() -> Outcome {
 }
 
 fn containers_at_once_share_the_bridge() -> Outcome {
+    grounds::containers()?;
     // One that ended took the bridge away while another was about to use it.
     example("container")?;
     grounds::root()?;
@@ -150,6 +156,7 @@ fn containers_at_once_share_the_bridge() -> Outcome {
 }
 
 fn root_of_a_user_namespace_is_an_ordinary_user() -> Outcome {
+    grounds::containers()?;
     let container = example("container")?;
     let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--net"]).arg(container.get_program());

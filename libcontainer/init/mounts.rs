@@ -217,14 +217,16 @@ impl<K: Kernel> Machine<K> {
     /// Changes attributes of an attached mount: set, clear and propagation.
     pub fn attributes(&mut self, fd: i32, change: &[u64; 4], recursive: bool) -> Result<()> {
         match self.sys.mount_setattr(fd, change, recursive) {
-            // Linux before 5.12. What a recursive change means can't be had there.
-            Err(fault) if fault.errno == ENOSYS && !recursive => self.remount(fd, change),
+            // Linux before 5.12. Of recursive changes there is propagation alone.
+            Err(fault) if fault.errno == ENOSYS && (!recursive || change[..2] == [0, 0]) => {
+                self.remount(fd, change, recursive)
+            }
             done => done,
         }
     }
 
     /// The same change by a remount, which replaces all attributes: the present ones are kept.
-    fn remount(&mut self, fd: i32, &[set, clear, propagation, _]: &[u64; 4]) -> Result<()> {
+    fn remount(&mut self, fd: i32, &[set, clear, propagation, _]: &[u64; 4], recursive: bool) -> Result<()> {
         // ST_* of statfs and MS_* agree in the bits below; MOUNT_ATTR_* differ from bit 4 on.
         const KEPT: u64 = 1 | 2 | 4 | 8 | 1024 | 2048;
         const ST_RELATIME: u64 = 4096;
@@ -239,7 +241,8 @@ impl<K: Kernel> Machine<K> {
         }
         let path = CStr::from_bytes_until_nul(&path).map_err(|_| Fault::new(nr::MOUNT, EINVAL))?;
         if propagation != 0 {
-            self.sys.remount(path, propagation as usize)?;
+            let recursive = if recursive { MS_REC } else { 0 };
+            self.sys.remount(path, propagation as usize | recursive)?;
         }
         if set == 0 && clear == 0 {
             return Ok(());

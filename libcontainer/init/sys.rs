@@ -98,6 +98,7 @@ pub const OPEN_TREE_CLONE: u32 = 1;
 pub const MOUNT_ATTR_RDONLY: u64 = 1;
 pub const MS_REMOUNT: usize = 32;
 pub const MS_BIND: usize = 4096;
+pub const MS_REC: usize = 16384;
 pub const MS_PRIVATE: u64 = 1 << 18;
 pub const MNT_DETACH: usize = 2;
 pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;

@@ -92,8 +92,8 @@ fn the_embedder_is_what_it_was() -> Outcome {
 /// more: other ways to start a container failed 32 times of 60 here.
 fn two_hundred_start_beside_sixty_threads_that_allocate() -> Outcome {
     // As fast as they can, the threads leave little of the processors; mostly they pause in between.
-    starts_beside_allocations(192, Duration::from_millis(3))?;
-    starts_beside_allocations(8, Duration::ZERO)
+    starts_beside_allocations(grounds::times(192), Duration::from_millis(3))?;
+    starts_beside_allocations(grounds::times(8), Duration::ZERO)
 }
 
 fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
@@ -121,7 +121,7 @@ fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
             .map(|_| {
                 scope.spawn(|| {
                     let mut slowest = Duration::ZERO;
-                    for _ in 0..starts / 4 {
+                    for _ in 0..starts.div_ceil(4) {
                         let begin = Instant::now();
                         let status = Container::run(&shell.config, Io::default())?.wait()?;
                         assert!(status.success(), "{status}");

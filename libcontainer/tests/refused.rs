@@ -1,37 +1,15 @@
 //! Older kernels and filters of other engines: the new system calls are refused, the old ones do.
 
-// A filter is made of raw numbers, for this thread and what it starts.
-#![allow(unsafe_code)]
-
 use std::process::ExitCode;
 
-use grounds::{Outcome, Stop, ignored, tests};
+use grounds::faults::Refused;
+use grounds::{Outcome, Stop, tests};
 use libcontainer::{Container, Io};
+use nix::errno::Errno;
 
 mod shell;
 
-use shell::{Shell, is_root, mount};
-
-/// Answers system calls with an error number, from now on, on this thread and in all that it starts.
-fn refuse(calls: &[(libc::c_long, i32)]) -> Outcome {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)]; // seccomp_data.nr
-    for &(call, errno) in calls {
-        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-        program.push(libc::sock_filter { code, jt: 0, jf: 1, k: call as u32 });
-        program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32));
-    }
-    program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
-    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    if !is_root() {
-        nix::sys::prctl::set_no_new_privs()?;
-    }
-    // SAFETY: the filter and its program outlive the call.
-    match unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) } {
-        0 => Ok(()),
-        _ => Err(ignored(format!("no seccomp filter: {}", std::io::Error::last_os_error()))),
-    }
-}
+use shell::{Shell, mount};
 
 fn a_kernel_without_mount_setattr_remounts() -> Outcome {
     let script = "echo x >/etc/made; echo x >/proc/sys/kernel/hostname; grep ' /tmp/shown ' /proc/self/mountinfo; cat /proc/keys";
@@ -47,7 +25,7 @@ fn a_kernel_without_mount_setattr_remounts() -> Outcome {
         &["bind", "ro", "nosuid", "nodev", "noexec"],
     ));
     let plain = run(&shell)?;
-    refuse(&[(libc::SYS_mount_setattr, libc::ENOSYS)])?;
+    Refused::new().call("mount_setattr", Errno::ENOSYS).install()?;
     let refused = run(&shell)?;
     assert_eq!(refused.matches("Read-only file system").count(), 2, "{refused}");
     let options = |said: &str| {
@@ -64,11 +42,11 @@ fn run(shell: &Shell) -> Result<String, Stop> {
 
 fn without_clone3_there_is_clone() -> Outcome {
     let shell = Shell::new("echo $$; sleep 0; exit 4")?;
-    for errno in [libc::ENOSYS, libc::EPERM] {
+    for errno in [Errno::ENOSYS, Errno::EPERM] {
         let shell = &shell;
         std::thread::scope(|scope| {
             let done = scope.spawn(move || {
-                refuse(&[(libc::SYS_clone3, errno)])?;
+                Refused::new().call("clone3", errno).install()?;
                 let (said, status) = shell.run()?;
                 assert_eq!((said.as_str(), status.code()), ("1\n", 4));
                 let sleeper = Shell::program(&["sleep", "100"])?;
@@ -89,20 +67,13 @@ fn without_clone3_there_is_clone() -> Outcome {
 /// What a container needs of Linux 5.10 and can't have is an error in one line, and leaves nothing.
 fn other_refusals_are_errors_that_leave_nothing() -> Outcome {
     let before = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
-    for (call, name) in [
-        (libc::SYS_openat2, "openat2"),
-        (libc::SYS_fsopen, "fsopen"),
-        (libc::SYS_open_tree, "open_tree"),
-        (libc::SYS_move_mount, "move_mount"),
-        (libc::SYS_pivot_root, "pivot_root"),
-        (libc::SYS_capset, "capset"),
-        (libc::SYS_setsid, "setsid"),
-        (libc::SYS_close_range, "close_range"),
-    ] {
+    let calls =
+        ["openat2", "fsopen", "open_tree", "move_mount", "pivot_root", "capset", "setsid", "close_range"];
+    for name in calls {
         let shell = Shell::new("exit 0")?;
         let error = std::thread::scope(|scope| {
             let done = scope.spawn(|| {
-                refuse(&[(call, libc::EPERM)])?;
+                Refused::new().call(name, Errno::EPERM).install()?;
                 Ok::<_, Stop>(Container::create(&shell.config, Io::default()).expect_err(name))
             });
             done.join().expect("no panic")

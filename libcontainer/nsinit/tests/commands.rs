@@ -65,6 +65,7 @@ impl Ground {
     /// Makes a bundle of busybox that runs a command, with changes.
     fn new(args: &[&str], edit: impl FnOnce(&mut Value)) -> Result<Ground, Stop> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
+        grounds::containers()?;
         let id = format!("nsinit-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let ground = Ground { dir: env::temp_dir().join(&id), id };
         let bin = ground.dir.join("rootfs/bin");

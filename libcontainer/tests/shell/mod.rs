@@ -38,6 +38,7 @@ impl Shell {
     /// make namespaces at all gets the test ignored.
     pub(crate) fn new(script: &str) -> Result<Shell, Stop> {
         static REFUSED: OnceLock<Option<String>> = OnceLock::new();
+        grounds::containers()?;
         let refused = REFUSED.get_or_init(|| {
             let shell = Shell::unasked("exit 0").ok()?;
             let error = Container::create(&shell.config, Io::default()).err()?.to_string();

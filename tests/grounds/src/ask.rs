@@ -1,13 +1,16 @@
 //! What a test asks of this user and kernel.
 
 use std::fmt::Display;
-use std::fs;
 use std::sync::OnceLock;
+use std::{env, fs};
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Uid, getgid, getuid};
+
+use crate::faults::calls;
+use crate::sys;
 
 /// What a test gives back: nothing, or why it stopped.
 pub type Outcome = Result<(), Stop>;
@@ -62,6 +65,40 @@ pub fn root() -> Outcome {
 /// Asks for an ordinary user.
 pub fn ordinary_user() -> Outcome {
     if Uid::effective().is_root() { Err(ignored("needs an ordinary user")) } else { Ok(()) }
+}
+
+/// What libcontainer has no other way without: system calls that are there in Linux 5.10, the oldest kernel
+/// that it promises to run on.
+const CONTAINERS_NEED: [&str; 9] = [
+    "close_range",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "move_mount",
+    "open_tree",
+    "openat2",
+    "pidfd_open",
+    "pidfd_send_signal",
+];
+
+/// Asks for a kernel, and filters, under which containers can be started.
+pub fn containers() -> Outcome {
+    calls(&CONTAINERS_NEED)
+}
+
+/// Asks for system calls: filters refuse some, and kernels before the one that is promised lack them.
+pub fn calls(names: &[&str]) -> Outcome {
+    let answers = |name: &&&str| calls::number(name).is_some_and(sys::answers);
+    match names.iter().find(|name| !answers(name)) {
+        Some(name) => Err(ignored(format!("needs {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// How often something is repeated on this ground: a tenth of the times, where system calls take ten times
+/// as long (the environment's `GROUNDS_SLOW` says so).
+pub fn times(usual: usize) -> usize {
+    if env::var_os("GROUNDS_SLOW").is_some() { usual.div_ceil(10) } else { usual }
 }
 
 /// Puts this thread into a new, empty network namespace, which goes when the thread ends.

@@ -164,7 +164,7 @@ fn keep_subject(name: &str) -> io::Result<u8> {
 }
 
 fn limit() -> Duration {
-    Duration::from_secs(env::var(LIMIT).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60))
+    Duration::from_secs(env::var(LIMIT).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(180))
 }
 
 /// Where the threads of a process wait in the kernel.

@@ -5,7 +5,7 @@
 //! passed.
 //!
 //! Each test runs in a process of its own, on a thread whose namespaces it may change. It fails where it
-//! leaves something behind (see [`Left`]), and where it takes longer than a minute.
+//! leaves something behind (see [`Left`]), and where it takes longer than three minutes.
 //!
 //! ```no_run
 //! use grounds::{Outcome, tests};
@@ -33,7 +33,7 @@ mod leaks;
 mod rootfs;
 mod sys;
 
-pub use ask::{Outcome, Stop, ignored, mountns, netns, ordinary_user, root};
+pub use ask::{Outcome, Stop, calls, containers, ignored, mountns, netns, ordinary_user, root, times};
 pub use harness::{Test, Verdict, run, run_as_root, test};
 pub use leaks::{Left, Machine, Process};
 pub use rootfs::Rootfs;

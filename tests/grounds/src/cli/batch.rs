@@ -204,6 +204,7 @@ fn task(ground: &Ground, programs: &[TestProgram], filters: &[OsString]) -> io::
     env.extend(env::var_os("PATH").map(|path| ("PATH".into(), path)));
     if ground.is_slow() {
         env.push(("GROUNDS_LIMIT".into(), "300".into()));
+        env.push(("GROUNDS_SLOW".into(), "yes".into()));
     }
     Ok(Task { argv, cwd: env::current_dir()?, env, writable: Vec::new() })
 }

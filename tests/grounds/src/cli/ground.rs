@@ -3,7 +3,6 @@
 use std::fmt::{self, Display};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::str::FromStr;
 use std::time::Duration;
 
 use grounds::faults::Refused;
@@ -144,14 +143,13 @@ fn each_refused() -> impl Iterator<Item = Ground> {
     grounds::faults::RECENT.iter().map(|call| Ground::Refuse((*call).to_owned()))
 }
 
-/// Reads which system calls are refused: `all`, or names with commas, each with `=ERRNO` or without.
+/// Reads which system calls are refused.
 ///
 /// # Errors
 ///
 /// Where one is unknown.
 pub(crate) fn refused(calls: &str) -> Result<Refused, String> {
-    let calls = if calls == "all" { grounds::faults::RECENT.join(",") } else { calls.to_owned() };
-    Refused::from_str(&calls).map_err(|error| error.to_string())
+    calls.parse::<Refused>().map_err(|error| error.to_string())
 }
 
 impl Display for Ground {

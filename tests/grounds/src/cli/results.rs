@@ -56,7 +56,7 @@ impl Outcome {
         match (summed, code) {
             (_, None) => outcome.failed.push(lines.last().cloned().unwrap_or_default()),
             (None, Some(code)) => {
-                outcome.failed.push(format!("ended with exit code {code} and without a result"))
+                outcome.failed.push(format!("ended with exit code {code} and without a result"));
             }
             (Some(passed), Some(code)) => {
                 outcome.passed = passed;

@@ -24,7 +24,7 @@ pub(super) fn name(arch: u32, number: u64) -> Cow<'static, str> {
 }
 
 /// Returns the number of a system call by its name or number.
-pub(super) fn number(call: &str) -> Option<u64> {
+pub(crate) fn number(call: &str) -> Option<u64> {
     if let Ok(number) = call.parse() {
         return Some(number);
     }

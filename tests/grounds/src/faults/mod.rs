@@ -25,7 +25,7 @@
 //! # }
 //! ```
 
-mod calls;
+pub(crate) mod calls;
 mod descriptors;
 mod full;
 mod interrupts;

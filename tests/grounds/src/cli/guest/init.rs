@@ -4,10 +4,8 @@
 //! so that everything can be written and nothing stays.
 
 use std::convert::Infallible;
-use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -214,10 +212,9 @@ fn file_system(kind: &str, place: impl AsRef<Path>, flags: MsFlags, data: &str) 
     mount(Some(kind), place, Some(kind), flags, Some(data)).map_err(on(&format!("mount {kind} on"), place))
 }
 
-/// Mounts a folder of the host.
+/// Mounts a folder of the host: mount(2) takes its path for all of hostfs's options.
 fn hostfs(folder: &Path, place: &Path, flags: MsFlags) -> Result<(), Error> {
-    let options = [OsStr::new("hostfs="), folder.as_os_str()].map(OsStr::as_bytes).concat();
-    mount(Some("hostfs"), place, Some("hostfs"), flags, Some(OsStr::from_bytes(&options)))
+    mount(Some("hostfs"), place, Some("hostfs"), flags, Some(folder))
         .map_err(on("mount the host's folder on", place))
 }
 
