@@ -97,6 +97,10 @@ impl Place {
     /// Runs a target.
     pub(super) fn run(&self, target: &str, time: Duration, keep: bool) -> Result<Run, Box<dyn Error>> {
         let corpus = self.folder.join("corpus").join(target);
+        if target == PLANTED {
+            // From nothing each time: it is there to be found.
+            emptied(&corpus)?;
+        }
         self.inputs("unpack", target, &corpus)?;
         let artifacts = emptied(&self.folder.join("artifacts").join(target))?;
         let log = self.log(target, "run")?;
@@ -179,7 +183,9 @@ impl Place {
         if output.status.success() {
             return Ok(());
         }
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned().into())
+        // The last line: libFuzzer warns of what it misses before it.
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(said.lines().last().unwrap_or("no word").into())
     }
 
     fn fuzzer(&self, target: &str) -> Command {
