@@ -3,7 +3,7 @@
 //! These are the files of the image itself, compiled once more.
 
 #![allow(unsafe_code, unreachable_pub, dead_code, missing_docs, unused_imports)]
-#![allow(clippy::pedantic, clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
+#![allow(clippy::pedantic)]
 
 #[path = "../../../libcontainer/init/devices.rs"]
 mod devices;
@@ -254,18 +254,21 @@ impl Idle {
                 start
             }
             nr::GETCWD => {
+                // SAFETY: the caller's buffer has room for a path.
                 unsafe { *(arguments[0] as *mut u8) = b'/' };
                 2
             }
             nr::FSTATFS => {
                 let magic = if self.random().is_multiple_of(2) { 0x1cd1 } else { sys::PROC_SUPER_MAGIC };
+                // SAFETY: the caller's `struct statfs` begins with the type, a word.
                 unsafe { *(arguments[1] as *mut u64) = magic };
                 0
             }
             nr::STATX => {
-                let buffer = arguments[4] as *mut u64;
-                unsafe { *buffer.add(3) = u64::from(sys::S_IFCHR | 0o666) << 32 };
-                unsafe { *buffer.add(16) = 1 | 3 << 32 };
+                // SAFETY: the caller's `struct statx` has 32 words, and nobody else looks at it.
+                let buffer = unsafe { &mut *(arguments[4] as *mut [u64; 32]) };
+                buffer[3] = u64::from(sys::S_IFCHR | 0o666) << 32; // the mode, in the upper half
+                buffer[16] = 1 | 3 << 32; // the device's numbers
                 0
             }
             nr::RECVFROM => {
@@ -273,6 +276,7 @@ impl Idle {
                 self.messages += 1;
                 let mut bytes = [0; program::MESSAGE];
                 let length = message.encode(&mut bytes);
+                // SAFETY: the caller's buffer takes any message, and is not this one.
                 unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), arguments[1] as *mut u8, length) };
                 length as isize
             }
@@ -293,7 +297,7 @@ impl Kernel for &mut Idle {
             _ => None,
         };
         if let Some(place) = place {
-            // Reads up to the NUL, as the kernel would.
+            // SAFETY: it ends in a NUL, or the real kernel would read on as well: that is what is tested.
             let path = unsafe { CStr::from_ptr(arguments[place] as *const c_char) };
             assert!(path.count_bytes() <= 64 << 10);
         }
@@ -301,12 +305,14 @@ impl Kernel for &mut Idle {
             panic::resume_unwind(Box::new(Ended));
         }
         if self.answers == Answers::Well {
+            // SAFETY: the caller's promise is the same.
             return unsafe { self.well(number, arguments) };
         }
         match self.random() % 16 {
             0 => -((1 + self.random() % 133) as isize),
             // Not where the answer is an address.
             1 if number != nr::MMAP => self.random() as i32 as isize,
+            // SAFETY: the caller's promise is the same.
             _ => unsafe { self.well(number, arguments) },
         }
     }
