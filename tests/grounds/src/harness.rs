@@ -1,5 +1,6 @@
 //! Runs the tests of a program, each in a process of its own.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -60,6 +61,8 @@ pub fn run_as_root(tests: Vec<Test>) -> ExitCode {
 }
 
 fn run_after(prepare: fn(), tests: Vec<Test>) -> ExitCode {
+    let names: BTreeSet<&str> = tests.iter().map(|test| test.name.as_str()).collect();
+    assert_eq!(names.len(), tests.len(), "two tests of one name");
     match Role::of_this_process() {
         Role::Runner => run_all(tests),
         Role::Keeper(name) => keeper::keeper(&name),

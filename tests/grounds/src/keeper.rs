@@ -6,8 +6,10 @@
 //!               `-- orphans   waited for as they end; those that stay are left behind
 //! ```
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{env, fs, io, process, thread};
@@ -19,7 +21,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::ask::{Outcome, Stop};
-use crate::leaks::{Left, Process, children};
+use crate::leaks::{Left, Process, children, remove};
 
 /// Names the role of a process and the test it is about.
 const KEEPER: &str = "GROUNDS_KEEPER";
@@ -32,10 +34,8 @@ const LIMIT: &str = "GROUNDS_LIMIT";
 /// How long those may take to end that were told to, or lost what they hang on.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What a test ended with, as its exit code.
-const PASSED: i32 = 0;
-const FAILED: i32 = 101;
-const IGNORED: i32 = 77;
+/// The exit code of a test that failed, and of its keeper. What came out otherwise is in a file.
+const FAILED: u8 = 101;
 
 /// What this process was started for.
 pub(crate) enum Role {
@@ -59,22 +59,43 @@ pub(crate) fn keep(name: &str, show: bool) -> Outcome {
     let folder = Folder::new()?;
     let mut command = Command::new(env::current_exe()?);
     command.env(KEEPER, name).env(FOLDER, &folder.0).env("TMPDIR", folder.0.join("t")).stdin(Stdio::null());
-    let (status, printed) = if show {
-        (command.status()?, String::new())
-    } else {
-        // One pipe for both, so that the lines stay in order.
-        let (reader, writer) = io::pipe()?;
-        let mut keeper = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-        drop(command);
-        let printed = io::read_to_string(reader).unwrap_or_else(|error| error.to_string());
-        (keeper.wait()?, printed)
-    };
-    let said = fs::read_to_string(folder.0.join("said")).unwrap_or_default();
-    match status.code() {
-        Some(PASSED) => folder.left_empty(),
-        Some(IGNORED) => Err(Stop::Ignored(said)),
+    let (status, printed) = if show { (command.status()?, String::new()) } else { output(command)? };
+    let file = |name| fs::read_to_string(folder.0.join(name)).unwrap_or_default();
+    let (said, verdict) = (file("said"), file("verdict"));
+    // The exit code alone says nothing: what a test calls may end the process.
+    let outcome = match (status.code(), verdict.as_str()) {
+        (Some(0), "passed") => folder
+            .left()
+            .map(|left| if left.is_empty() { Ok(()) } else { Err(Stop::Failed(left.to_string())) })?,
+        (Some(0), "ignored") => Err(Stop::Ignored(said)),
+        (Some(0), _) => {
+            Err(Stop::Failed(format!("{printed}{said}ended by itself, before the test was over")))
+        }
         _ => Err(Stop::Failed(format!("{printed}{said}"))),
-    }
+    };
+    folder.close()?;
+    outcome
+}
+
+/// Runs a keeper, and returns what it and the test wrote.
+fn output(mut command: Command) -> io::Result<(ExitStatus, String)> {
+    // One pipe for both, so that the lines stay in order.
+    let (mut reader, writer) = io::pipe()?;
+    let mut keeper = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    drop(command);
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let outcome = reader.read_to_end(&mut bytes);
+        if let Err(error) = outcome {
+            bytes.extend(error.to_string().bytes());
+        }
+        drop(sender.send(bytes));
+    });
+    let status = keeper.wait()?;
+    // If the keeper was killed, somebody may hold the pipe for ever.
+    let bytes = receiver.recv_timeout(GRACE).unwrap_or_else(|_| b"its output did not end".to_vec());
+    Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// A test's own folder; removed when it is dropped.
@@ -82,34 +103,43 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> io::Result<Folder> {
-        // Short: the address of a socket in it has 107 bytes.
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("g{}.{number}", process::id()));
-        fs::create_dir(&folder)?;
-        let folder = Folder(folder);
-        fs::create_dir(folder.0.join("t"))?;
-        Ok(folder)
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            // Short: the address of a socket in it has 107 bytes.
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let folder = env::temp_dir().join(format!("g{}.{number}", process::id()));
+            match fs::create_dir(&folder) {
+                // Of a process of that number that was killed.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made?,
+            }
+            let folder = Folder(folder);
+            fs::create_dir(folder.0.join("t"))?;
+            return Ok(folder);
+        }
     }
 
-    fn left_empty(&self) -> Outcome {
+    fn left(&self) -> io::Result<Left> {
         let mut left = Left::default();
         for entry in fs::read_dir(self.0.join("t"))? {
             left.0.push(format!("file {}", entry?.path().display()));
         }
-        if left.is_empty() { Ok(()) } else { Err(Stop::Failed(left.to_string())) }
+        Ok(left)
+    }
+
+    fn close(self) -> io::Result<()> {
+        remove(&self.0)
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
+        drop(remove(&self.0));
     }
 }
 
 /// Adds to what is said of the test.
 fn say(what: &str) {
-    use io::Write;
     let file = env::var_os(FOLDER).map(|folder| Path::new(&folder).join("said"));
     let file = file.and_then(|file| fs::File::options().create(true).append(true).open(file).ok());
     if let Some(mut file) = file {
@@ -123,7 +153,7 @@ pub(crate) fn keeper(name: &str) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             say(&format!("test grounds: {error}"));
-            ExitCode::from(FAILED as u8)
+            ExitCode::from(FAILED)
         }
     }
 }
@@ -154,12 +184,12 @@ fn keep_subject(name: &str) -> io::Result<u8> {
         say(&left.to_string());
     }
     Ok(match status {
-        WaitStatus::Exited(_, code) if left.is_empty() => code as u8,
+        WaitStatus::Exited(_, code) if left.is_empty() => code as u8, // 0 for a verdict
         WaitStatus::Signaled(_, signal, _) => {
             say(&format!("killed by {signal}"));
-            FAILED as u8
+            FAILED
         }
-        _ => FAILED as u8,
+        _ => FAILED,
     })
 }
 
@@ -211,20 +241,24 @@ fn all_ended() -> io::Result<bool> {
     }
 }
 
-/// The subject: runs the test on a thread of its own, and ends with its outcome.
+/// The subject: runs the test on a thread of its own, and ends with its verdict.
 pub(crate) fn subject(body: Box<dyn FnOnce() -> Outcome + Send>) -> ExitCode {
-    let code = match observed(body) {
-        Ok(()) => PASSED,
+    let verdict = match observed(body) {
+        Ok(()) => "passed",
         Err(Stop::Ignored(reason)) => {
             say(reason.trim());
-            IGNORED
+            "ignored"
         }
         Err(Stop::Failed(why)) => {
             say(&why);
-            FAILED
+            return ExitCode::from(FAILED);
         }
     };
-    ExitCode::from(code as u8)
+    let file = env::var_os(FOLDER).map(|folder| Path::new(&folder).join("verdict"));
+    match file.map(|file| fs::write(file, verdict)) {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        _ => ExitCode::from(FAILED),
+    }
 }
 
 fn observed(body: Box<dyn FnOnce() -> Outcome + Send>) -> Outcome {

@@ -5,10 +5,11 @@ use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use std::{env, fs, io, thread};
+use std::{env, fs, io, process, thread};
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::geteuid;
 
 /// What the kernel takes away by itself gets this long: a cgroup whose last process just ended.
 const GRACE: Duration = Duration::from_secs(1);
@@ -63,10 +64,14 @@ impl Process {
     /// Where procfs can't be read.
     pub fn left(&self) -> io::Result<Left> {
         let mut left = Left::default();
-        for (number, target) in descriptors()? {
-            if self.descriptors.get(&number) != Some(&target) && !target.starts_with(KEPT) {
-                left.add(kind("descriptor", &target), format_args!("{number} -> {target}"));
-            }
+        let new = |(number, target): &(String, String)| self.descriptors.get(number) != Some(target);
+        let (kept, others): (Vec<_>, Vec<_>) =
+            descriptors()?.into_iter().filter(new).partition(|(_, target)| target.starts_with(KEPT));
+        for (number, target) in kept.iter().skip(1).chain(&others) {
+            left.add(kind("descriptor", target), format_args!("{number} -> {target}"));
+        }
+        for thread in others_threads()? {
+            left.add("thread", thread);
         }
         for (id, mount) in mounts()? {
             if !self.mounts.contains_key(&id) {
@@ -109,6 +114,41 @@ fn descriptors() -> io::Result<BTreeMap<String, String>> {
         }
     }
     Ok(all)
+}
+
+/// The threads of this process but the first, by name. One that was joined takes a moment to go.
+fn others_threads() -> io::Result<Vec<String>> {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        let mut names = Vec::new();
+        for task in fs::read_dir("/proc/self/task")? {
+            let task = task?;
+            if task.file_name().to_string_lossy() != process::id().to_string() {
+                let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+                names.push(format!("{} ({})", task.file_name().display(), name.trim()));
+            }
+        }
+        if names.is_empty() || Instant::now() > deadline {
+            return Ok(names);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Removes a folder with all that is in it, unless something is mounted there: its files are others'.
+///
+/// # Errors
+///
+/// Where something is mounted, or can't be removed.
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
+    let point = |mount: &String| mount.split(' ').nth(4).map(PathBuf::from);
+    if let Some(point) = mounts()?.values().filter_map(point).find(|point| point.starts_with(folder)) {
+        return Err(io::Error::other(format!("not removed: {} is mounted", point.display())));
+    }
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// The mounts of this process's namespace (its first thread's), by id.
@@ -216,20 +256,28 @@ fn folders_below(folder: &Path, all: &mut BTreeSet<PathBuf>) {
 
 /// Tells whether no process is in a cgroup or below.
 fn is_empty(cgroup: &Path) -> bool {
+    // Version 2 tells of all below, threads too.
+    if let Ok(events) = fs::read_to_string(cgroup.join("cgroup.events")) {
+        return events.lines().any(|line| line == "populated 0");
+    }
     let mut all = BTreeSet::from([cgroup.to_owned()]);
     folders_below(cgroup, &mut all);
     all.iter().all(|folder| fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty()))
 }
 
-/// The interfaces of this thread's network namespace.
+/// The interfaces of this thread's network namespace. (An ordinary user makes none there: others do.)
 fn interfaces() -> BTreeSet<String> {
+    if !geteuid().is_root() {
+        return BTreeSet::new();
+    }
     let table = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
     table.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect()
 }
 
 /// The rules of nftables, each with the table and chain it is in; none where they can't be read.
 fn rules() -> BTreeSet<String> {
-    let Ok(output) = Command::new("nft").args(["--stateless", "list", "ruleset"]).output() else {
+    let output = Command::new("nft").args(["--stateless", "list", "ruleset"]).output();
+    let Some(output) = output.ok().filter(|output| output.status.success()) else {
         return BTreeSet::new();
     };
     let mut place = Vec::new();

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, io, process};
 
+use crate::leaks::remove;
+
 /// A root filesystem of the host's own programs, for tests that need one. It goes when it is dropped.
 ///
 /// What [`Rootfs::binds`] lists is empty in it until it is bound, read-only, from the same path of the
@@ -56,6 +58,7 @@ impl Rootfs {
 
 impl Drop for Rootfs {
     fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.folder));
+        // Its mounts are in the container's namespace; if one got out, its files are the host's.
+        drop(remove(&self.folder));
     }
 }

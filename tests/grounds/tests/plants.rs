@@ -21,6 +21,9 @@ fn main() -> ExitCode {
         ("failure", || Err(Stop::Failed("it did not hold".to_owned()))),
         ("panic", || panic!("with these words")),
         ("death", death),
+        ("exit", || process::exit(0)),
+        ("exec", exec),
+        ("thread", thread_left),
         ("hang", hang),
         ("descriptor", descriptor),
         ("namespace", namespace),
@@ -51,6 +54,9 @@ fn main() -> ExitCode {
         test("a_failure_is_told", || fails("failure", "it did not hold")),
         test("a_panic_is_told_with_its_words", || fails("panic", "with these words")),
         test("a_death_is_told_with_its_signal", || fails("death", "killed by SIGABRT")),
+        test("a_test_that_exits_with_success_has_not_passed", || fails("exit", "ended by itself")),
+        test("a_test_that_becomes_another_program_has_not_passed", || fails("exec", "ended by itself")),
+        test("a_thread_is_caught", || fails("thread", "left behind: thread ")),
         test("a_test_that_hangs_is_ended_and_told", || fails("hang", "hangs: not finished after 1 s")),
         test("a_descriptor_left_open_is_caught", || fails("descriptor", " -> /dev/null")),
         test("a_namespace_held_by_a_descriptor_is_caught", || {
@@ -114,6 +120,16 @@ fn ends(plant: &str, seconds: u32) -> Outcome {
 fn death() -> Outcome {
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
     raise(Signal::SIGABRT)?;
+    Ok(())
+}
+
+fn exec() -> Outcome {
+    use std::os::unix::process::CommandExt;
+    Err(Command::new("true").exec().into())
+}
+
+fn thread_left() -> Outcome {
+    thread::spawn(hang);
     Ok(())
 }
 

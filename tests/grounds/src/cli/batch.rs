@@ -5,10 +5,13 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -25,9 +28,12 @@ use crate::this_program;
 /// Opens a line that is not a test's.
 const MARK: char = '\u{1e}';
 
+/// How long a ground may take longer than the program on it to say that it ended.
+const SPARE: Duration = Duration::from_secs(60);
+
 /// What the longest test program may take: five minutes, and more where everything is slower.
 fn limit(ground: &Ground) -> Duration {
-    Duration::from_secs(if ground.is_slow() { 900 } else { 300 })
+    Duration::from_secs(300) * ground.slowness()
 }
 
 /// Builds the tests of these crates (of all, where none is named) and lists them.
@@ -78,104 +84,161 @@ fn program_of(message: &Value) -> Option<TestProgram> {
 
 /// Runs the test programs on a ground. `each` is told of every one that ended.
 ///
-/// # Errors
-///
-/// Where the ground can't be made.
+/// A ground that breaks is made anew for the programs that are left; the one that ran has failed.
 pub(crate) fn run(
     ground: &Ground,
     programs: &[TestProgram],
     filters: &[OsString],
     log: &Path,
     each: &mut dyn FnMut(&TestProgram, &Outcome),
-) -> Result<Counts, String> {
-    let mut log = File::create(log).map_err(|error| format!("{}: {error}", log.display()))?;
+) -> Counts {
     let mut counts = Counts::default();
+    let mut log = match File::create(log) {
+        Ok(log) => log,
+        Err(error) => return Counts::broken(&format!("{}: {error}", log.display())),
+    };
     let mut next = 0;
     while next < programs.len() {
-        let began = Instant::now();
-        let mut reader =
-            Reader { programs, next, open: None, log: &mut log, each: &mut *each, counts: &mut counts };
-        let ended = reader.read_all(ground, &programs[next..], filters)?;
-        let (open, reached) = (reader.open.take(), reader.next);
-        // Who ran when the ground broke is told as failed; the others get a new one.
-        if let Some(mut lines) = open {
-            lines.push(match ended {
-                Ended::Broken(why) => format!("the ground broke: {why}"),
-                Ended::Code(code) => format!("the ground ended with exit code {code}"),
-            });
-            let outcome = Outcome::of(&lines, None, began.elapsed());
-            each(&programs[reached], &outcome);
-            counts.add(&programs[reached], outcome);
+        let mut told = |program: &TestProgram, outcome: Outcome| {
+            each(program, &outcome);
+            counts.add(program, outcome);
+        };
+        let mut reader = Reader { programs, next, open: None, log: &mut log, told: &mut told };
+        let ended = reader.read_all(ground, filters);
+        let why = match ended {
+            Ok(Ended::Code(0)) => "it ended too early".to_owned(),
+            Ok(Ended::Code(code)) => format!("exit code {code}"),
+            Ok(Ended::Broken(why)) | Err(why) => why,
+        };
+        let broken = format!("the ground broke: {why}");
+        let reached = reader.next;
+        if reader.open.is_some() {
+            reader.close(None, &broken);
             next = reached + 1;
         } else if reached == next {
-            return Err(match ended {
-                Ended::Broken(why) => why,
-                Ended::Code(code) => format!("no test was started; exit code {code}"),
-            });
+            // None was even started: another try would be no better.
+            told(&programs[next], Outcome::of(&[broken], None, Duration::ZERO));
+            return counts;
         } else {
+            if reached < programs.len() || !why.starts_with("it ended too early") {
+                let outcome = Outcome::of(&[format!("after its end {broken}")], None, Duration::ZERO);
+                told(&programs[reached - 1], outcome);
+            }
             next = reached;
         }
     }
-    Ok(counts)
+    counts
 }
 
 struct Reader<'a> {
     programs: &'a [TestProgram],
     next: usize,
-    /// What the running program has written.
-    open: Option<Vec<String>>,
+    /// What the running program has written, and since when.
+    open: Option<(Vec<String>, Instant)>,
     log: &'a mut File,
-    each: &'a mut dyn FnMut(&TestProgram, &Outcome),
-    counts: &'a mut Counts,
+    told: &'a mut dyn FnMut(&TestProgram, Outcome),
 }
 
 impl Reader<'_> {
-    fn read_all(
-        &mut self,
-        ground: &Ground,
-        rest: &[TestProgram],
-        filters: &[OsString],
-    ) -> Result<Ended, String> {
+    fn read_all(&mut self, ground: &Ground, filters: &[OsString]) -> Result<Ended, String> {
         let text = |error: io::Error| error.to_string();
-        let task = task(ground, rest, filters).map_err(text)?;
-        let total = limit(ground) * rest.len() as u32;
-        let mut running = ground.start(&task, total)?;
+        // No program knows it: what one of them writes can't be taken for a mark.
+        let mark = format!("{MARK}{:016x} ", RandomState::new().build_hasher().finish());
+        let task = task(ground, &mark, self.next, &self.programs[self.next..], filters).map_err(text)?;
+        let usual = limit(ground) + SPARE;
+        let mut running = ground.start(&task, usual * self.programs.len() as u32)?;
+        let watch = Watch::begin(running.killer(), usual);
         let errors = running.stderr.take().map(|stderr| thread::spawn(move || last_lines(stderr)));
         let stdout = running.stdout.take().ok_or("no standard output")?;
         for line in BufReader::new(stdout).split(b'\n') {
             let line = String::from_utf8_lossy(&line.map_err(text)?).trim_end_matches('\r').to_owned();
             writeln!(self.log, "{}", line.replace(MARK, "-- ")).map_err(text)?;
-            self.read(line);
+            match line.strip_prefix(&mark) {
+                Some(words) => {
+                    watch.renew();
+                    self.mark(words);
+                }
+                None => self.open.iter_mut().for_each(|(lines, _)| lines.push(line.clone())),
+            }
         }
+        let late = watch.end();
         let ended = running.wait()?;
         let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
         writeln!(self.log, "{errors}").map_err(text)?;
+        let with_errors = |why: &str| Ended::Broken(format!("{why}: {}", errors.trim()));
         Ok(match ended {
             Ended::Code(0) => ended,
-            Ended::Code(code) => Ended::Broken(format!("exit code {code}: {}", errors.trim())),
-            Ended::Broken(why) => Ended::Broken(format!("{why}: {}", errors.trim())),
+            _ if late => with_errors(&format!("nothing was heard for {} s", usual.as_secs())),
+            Ended::Code(code) => with_errors(&format!("exit code {code}")),
+            Ended::Broken(why) => with_errors(&why),
         })
     }
 
-    fn read(&mut self, line: String) {
-        let Some(mark) = line.strip_prefix(MARK) else {
-            if let Some(lines) = &mut self.open {
-                lines.push(line);
+    /// `begin NUMBER`, or `end NUMBER CODE MILLISECONDS`.
+    fn mark(&mut self, words: &str) {
+        let words: Vec<&str> = words.split(' ').collect();
+        match words[..] {
+            ["begin", number] if self.open.is_none() && number == self.next.to_string() => {
+                self.open = Some((Vec::new(), Instant::now()));
             }
-            return;
-        };
-        let mut words = mark.split(' ');
-        match (words.next(), words.next(), words.next(), self.open.take()) {
-            (Some("begin"), ..) => self.open = Some(Vec::new()),
-            (Some("end"), Some(code), Some(milliseconds), Some(lines)) => {
-                let took = Duration::from_millis(milliseconds.parse().unwrap_or_default());
-                let outcome = Outcome::of(&lines, code.parse().ok(), took);
-                (self.each)(&self.programs[self.next], &outcome);
-                self.counts.add(&self.programs[self.next], outcome);
-                self.next += 1;
+            ["end", number, code, _] if self.open.is_some() && number == self.next.to_string() => {
+                self.close(code.parse().ok(), "an exit code that is none");
             }
-            _ => {}
+            _ => {
+                self.open.get_or_insert_with(|| (Vec::new(), Instant::now()));
+                self.close(None, "the marks of the test programs are out of order");
+            }
         }
+    }
+
+    /// Tells what the running program came to: its exit code, or why there is none.
+    fn close(&mut self, code: Option<i32>, why_not: &str) {
+        let Some((mut lines, began)) = self.open.take() else { return };
+        if code.is_none() {
+            lines.push(why_not.to_owned());
+        }
+        (self.told)(&self.programs[self.next], Outcome::of(&lines, code, began.elapsed()));
+        self.next += 1;
+    }
+}
+
+/// Ends a ground that is silent for too long: what hangs there can't be relied on to end itself.
+struct Watch {
+    deadline: Arc<Mutex<Instant>>,
+    usual: Duration,
+    over: mpsc::Sender<()>,
+    thread: thread::JoinHandle<bool>,
+}
+
+impl Watch {
+    fn begin(kill: Box<dyn Fn() + Send>, usual: Duration) -> Watch {
+        let deadline = Arc::new(Mutex::new(Instant::now() + usual));
+        let (over, is_over) = mpsc::channel::<()>();
+        let watched = Arc::clone(&deadline);
+        let thread = thread::spawn(move || {
+            loop {
+                let until = *watched.lock().unwrap_or_else(PoisonError::into_inner);
+                match is_over.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    _ => return false,
+                }
+                if *watched.lock().unwrap_or_else(PoisonError::into_inner) <= Instant::now() {
+                    kill();
+                    return true;
+                }
+            }
+        });
+        Watch { deadline, usual, over, thread }
+    }
+
+    fn renew(&self) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.usual;
+    }
+
+    /// Tells whether it has ended the ground.
+    fn end(self) -> bool {
+        drop(self.over);
+        self.thread.join().unwrap_or(false)
     }
 }
 
@@ -191,9 +254,16 @@ fn last_lines(stderr: File) -> String {
 }
 
 /// This program on the ground, with the list of what it shall start.
-fn task(ground: &Ground, programs: &[TestProgram], filters: &[OsString]) -> io::Result<Task> {
-    let mut argv =
-        vec![this_program()?.into_os_string(), "batch".into(), limit(ground).as_secs().to_string().into()];
+fn task(
+    ground: &Ground,
+    mark: &str,
+    first: usize,
+    programs: &[TestProgram],
+    filters: &[OsString],
+) -> io::Result<Task> {
+    let limit = limit(ground).as_secs().to_string();
+    let mut argv = vec![this_program()?.into_os_string(), "batch".into()];
+    argv.extend([mark.into(), limit.into(), first.to_string().into()]);
     for program in programs {
         argv.push(program.folder.clone().into_os_string());
         argv.push(program.path.clone().into_os_string());
@@ -202,40 +272,41 @@ fn task(ground: &Ground, programs: &[TestProgram], filters: &[OsString]) -> io::
     argv.extend(filters.iter().cloned());
     let mut env = vec![("RUST_BACKTRACE".into(), "0".into()), ("HOME".into(), "/tmp".into())];
     env.extend(env::var_os("PATH").map(|path| ("PATH".into(), path)));
-    if ground.is_slow() {
-        env.push(("GROUNDS_LIMIT".into(), "300".into()));
+    if ground.slowness() > 1 {
+        env.push(("GROUNDS_LIMIT".into(), (100 * ground.slowness()).to_string().into()));
         env.push(("GROUNDS_SLOW".into(), "yes".into()));
     }
     Ok(Task { argv, cwd: env::current_dir()?, env, writable: Vec::new() })
 }
 
-/// The role on the ground: `LIMIT FOLDER PROGRAM … -- FILTER …`.
+/// The role on the ground: `MARK LIMIT FIRST FOLDER PROGRAM … -- FILTER …`.
 ///
 /// # Errors
 ///
 /// Where the list is no list, or nothing can be written any more.
 pub(crate) fn start_each(arguments: &[OsString]) -> io::Result<()> {
     let wrong = || io::Error::other("a list of tests is wrong");
-    let (limit, rest) = arguments.split_first().ok_or_else(wrong)?;
-    let limit = Duration::from_secs(limit.to_str().and_then(|limit| limit.parse().ok()).ok_or_else(wrong)?);
+    let [mark, limit, first, rest @ ..] = arguments else { return Err(wrong()) };
+    let number = |word: &OsString| word.to_str()?.parse::<u64>().ok();
+    let limit = Duration::from_secs(number(limit).ok_or_else(wrong)?);
+    let first = number(first).ok_or_else(wrong)?;
     let end = rest.iter().position(|word| word == "--").ok_or_else(wrong)?;
-    for (number, pair) in rest[..end].chunks_exact(2).enumerate() {
+    let say = |what: &str| {
+        let mut stdout = io::stdout().lock();
+        // In one piece, on a line of its own: a test may have left one unfinished.
+        stdout.write_all(format!("\n{}{what}\n", mark.display()).as_bytes())?;
+        stdout.flush()
+    };
+    for (number, pair) in (first..).zip(rest[..end].chunks_exact(2)) {
         let began = Instant::now();
         say(&format!("begin {number}"))?;
         let code = start_one(&pair[0], &pair[1], &rest[end + 1..], limit).unwrap_or_else(|error| {
             println!("{}: {error}", pair[1].display());
             255
         });
-        say(&format!("end {code} {}", began.elapsed().as_millis()))?;
+        say(&format!("end {number} {code} {}", began.elapsed().as_millis()))?;
     }
     Ok(())
-}
-
-fn say(what: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    // A test may have left a line unfinished.
-    write!(stdout, "\n{MARK}{what}\n")?;
-    stdout.flush()
 }
 
 fn start_one(

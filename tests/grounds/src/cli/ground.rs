@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use grounds::faults::Refused;
@@ -44,7 +44,7 @@ pub(crate) enum Ground {
     Guest(guest::Look),
 }
 
-const NAMED: [(&str, Ground, &str); 13] = [
+const NAMED: [(&str, Ground, &str); 14] = [
     ("here", Ground::Here, "this kernel, as whoever calls"),
     ("user", Ground::User(Range::Ids65536), "an ordinary user with a range of 65536 ids"),
     ("user-without-ids", Ground::User(Range::None), "an ordinary user without a range and without a name"),
@@ -62,6 +62,7 @@ const NAMED: [(&str, Ground, &str); 13] = [
     ("guest-apparmor", Ground::Guest(guest::Look::AppArmor), "a second kernel, with AppArmor"),
     ("guest-selinux", Ground::Guest(guest::Look::Selinux), "a second kernel, with SELinux"),
     ("guest-smp", Ground::Guest(guest::Look::Smp), "a second kernel, with two processors"),
+    ("old", Ground::Guest(guest::Look::Old), "Linux 5.10, the oldest that is promised, emulated: slow"),
 ];
 
 impl Ground {
@@ -73,10 +74,14 @@ impl Ground {
     pub(crate) fn parse(word: &str) -> Result<Vec<Ground>, String> {
         match word {
             "all" => Ok(named().chain([Ground::Refuse("all".to_owned())]).chain(each_refused()).collect()),
-            "guests" => Ok(named().filter(|ground| matches!(ground, Ground::Guest(_))).collect()),
+            "guests" => Ok(named()
+                .filter(|ground| matches!(ground, Ground::Guest(look) if *look != guest::Look::Old))
+                .collect()),
             "refuse:each" => Ok(each_refused().collect()),
             _ => {
                 if let Some(calls) = word.strip_prefix("refuse:") {
+                    // A comma is between grounds.
+                    let calls = &calls.replace('+', ",");
                     refused(calls)?;
                     return Ok(vec![Ground::Refuse(calls.to_owned())]);
                 }
@@ -101,14 +106,18 @@ impl Ground {
             }
             Ground::User(_) => needs_root(),
             Ground::Cgroups(cgroups) => needs_root().or_else(|| looks::missing(*cgroups)),
-            Ground::Systemd => needs_root().or_else(looks::missing_systemd),
+            Ground::Systemd => needs_root().or_else(|| guest::missing(guest::Look::Namespaces)),
             Ground::Guest(look) => guest::missing(*look),
         }
     }
 
-    /// Tells whether tests take much longer there.
-    pub(crate) fn is_slow(&self) -> bool {
-        matches!(self, Ground::Guest(_))
+    /// How many times as long tests may take there.
+    pub(crate) fn slowness(&self) -> u32 {
+        match self {
+            Ground::Guest(guest::Look::Old) => 9,
+            Ground::Guest(_) => 3,
+            _ => 1,
+        }
     }
 
     /// Starts a program there.
@@ -118,17 +127,19 @@ impl Ground {
     /// Where the ground can't be made, or the program not be started.
     pub(crate) fn start(&self, task: &Task, limit: Duration) -> Result<Running, String> {
         match self {
-            Ground::Guest(look) => {
-                let running = guest::start(*look, task, limit).map_err(|error| error.to_string())?;
+            Ground::Guest(_) | Ground::Systemd => {
+                let look = if let Ground::Guest(look) = self { *look } else { guest::Look::Namespaces };
+                let running = guest::start(look, task, limit).map_err(|error| error.to_string())?;
                 Ok(Running::guest(running))
             }
             ground => {
                 // This program again makes the ground around itself, and becomes the task.
                 let this = crate::this_program().map_err(|error| format!("find this program: {error}"))?;
-                let mut command = Command::new(this);
-                command.arg("inside").arg(ground.to_string()).args(&task.argv);
-                command.current_dir(&task.cwd).env_clear().envs(task.env.iter().cloned());
-                let running = Running::native(command.stdin(Stdio::null()), limit);
+                let prepare = |command: &mut Command| {
+                    command.arg(&this).arg("inside").arg(ground.to_string()).args(&task.argv);
+                    command.current_dir(&task.cwd).env_clear().envs(task.env.iter().cloned());
+                };
+                let running = Running::native(prepare, limit);
                 running.map_err(|error| format!("start {ground}: {error}"))
             }
         }
@@ -155,7 +166,7 @@ pub(crate) fn refused(calls: &str) -> Result<Refused, String> {
 impl Display for Ground {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, NAMED.iter().find(|(_, ground, _)| ground == self)) {
-            (Ground::Refuse(calls), _) => write!(f, "refuse:{calls}"),
+            (Ground::Refuse(calls), _) => write!(f, "refuse:{}", calls.replace(',', "+")),
             (_, Some((name, ..))) => f.write_str(name),
             (ground, None) => write!(f, "{ground:?}"),
         }

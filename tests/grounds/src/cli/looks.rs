@@ -1,6 +1,8 @@
 //! Other looks of this kernel: what a program makes around itself before it becomes the task.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -17,14 +19,14 @@ use crate::ground::{Cgroups, Ground, Range, refused};
 const USER: u32 = 54321;
 const USER_NAME: &str = "grounds";
 const FIRST_ID: u32 = 1_000_000;
-/// The ordinary user without anything.
-const NOBODY: u32 = 65534;
+/// The ordinary user without anything, even a name.
+const NAMELESS: u32 = 54322;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Makes the ground and becomes the task; returns only why it could not.
 pub(crate) fn become_task(ground: &Ground, argv: &[OsString]) -> String {
-    if let Err(error) = make(ground) {
+    if let Err(error) = make(ground, argv) {
         return format!("{ground}: {error}");
     }
     let Some((program, arguments)) = argv.split_first() else { return "no program".to_owned() };
@@ -32,10 +34,10 @@ pub(crate) fn become_task(ground: &Ground, argv: &[OsString]) -> String {
     format!("{}: {error}", program.display())
 }
 
-fn make(ground: &Ground) -> Result<(), String> {
+fn make(ground: &Ground, argv: &[OsString]) -> Result<(), String> {
     match ground {
         Ground::Refuse(calls) => refused(calls)?.install().map_err(|error| error.to_string()),
-        Ground::User(range) => ordinary_user(*range).map_err(|error| error.to_string()),
+        Ground::User(range) => ordinary_user(*range, argv).map_err(|error| error.to_string()),
         Ground::Cgroups(cgroups) => mount_cgroups(*cgroups).map_err(|error| error.to_string()),
         _ => Ok(()),
     }
@@ -64,24 +66,36 @@ pub(crate) fn mount_namespace() -> io::Result<()> {
 fn mount_cgroups(cgroups: Cgroups) -> io::Result<()> {
     mount_namespace()?;
     let unified = Path::new(CGROUPS).join("unified");
-    match cgroups {
-        Cgroups::V1 if unified.exists() => umount2(&unified, MntFlags::MNT_DETACH)?,
-        Cgroups::V2 if unified.exists() => {
-            // All of version 1 goes first: what is only covered is still in the table of mounts.
-            umount2(CGROUPS, MntFlags::MNT_DETACH)?;
-            mount(Some("cgroup2"), CGROUPS, Some("cgroup2"), MsFlags::empty(), None::<&str>)?;
+    let wanted = match cgroups {
+        Cgroups::V1 => {
+            if unified.exists() {
+                umount2(&unified, MntFlags::MNT_DETACH)?;
+            }
+            (true, false)
         }
-        _ => {}
-    }
-    Ok(())
+        Cgroups::V2 => {
+            if !Path::new(CGROUPS).join("cgroup.controllers").exists() {
+                // All of version 1 goes first: what is only covered is still in the table of mounts.
+                umount2(CGROUPS, MntFlags::MNT_DETACH)?;
+                mount(Some("cgroup2"), CGROUPS, Some("cgroup2"), MsFlags::empty(), None::<&str>)?;
+            }
+            (false, true)
+        }
+        Cgroups::Hybrid => (true, true),
+    };
+    let table = fs::read_to_string("/proc/self/mountinfo")?;
+    let made = (table.contains(" - cgroup "), table.contains(" - cgroup2 "));
+    if made == wanted { Ok(()) } else { Err(io::Error::other("the mounts are not as they should be")) }
 }
 
-fn ordinary_user(range: Range) -> io::Result<()> {
+fn ordinary_user(range: Range, argv: &[OsString]) -> io::Result<()> {
     mount_namespace()?;
-    open_the_way(&env::current_dir()?)?;
-    open_the_way(&crate::this_program()?)?;
+    let (cwd, this) = (env::current_dir()?, crate::this_program()?);
+    let named = argv.iter().map(Path::new);
+    open_the_ways(named.chain([cwd.as_path(), this.as_path()]))?;
+    env::set_current_dir(&cwd)?; // the one of that name that is seen now
     let uid = match range {
-        Range::None => NOBODY,
+        Range::None => NAMELESS,
         Range::Ids65536 => {
             let line = format!("{USER_NAME}:x:{USER}:{USER}::/tmp:/bin/sh\n");
             add_to("/etc/passwd", &line)?;
@@ -101,53 +115,52 @@ fn ordinary_user(range: Range) -> io::Result<()> {
 fn add_to(file: &str, lines: &str) -> io::Result<()> {
     let mut text = fs::read_to_string(file)?;
     text.push_str(lines);
-    // A file on a file system of memory that has no other name.
-    let folder = env::temp_dir().join(format!("grounds-{}", std::process::id()));
-    fs::create_dir(&folder)?;
     let none = None::<&str>;
-    let outcome = (|| {
-        mount(Some("grounds"), &folder, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
-        let copy = folder.join("copy");
-        fs::write(&copy, text)?;
-        mount(Some(&copy), file, none, MsFlags::MS_BIND, none)?;
-        umount2(&folder, MntFlags::MNT_DETACH)?;
-        Ok(())
-    })();
-    fs::remove_dir(&folder)?;
-    outcome
+    // A file on a file system of memory that has no other name, once it is unmounted.
+    mount(Some("grounds"), "/tmp", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+    fs::write("/tmp/copy", text)?;
+    mount(Some("/tmp/copy"), file, none, MsFlags::MS_BIND, none)?;
+    Ok(umount2("/tmp", MntFlags::MNT_DETACH)?)
 }
 
-/// Makes a path reachable for others: where a folder on it is closed to them (root's home), another is
-/// mounted over it that holds nothing but the rest of the way.
-fn open_the_way(path: &Path) -> io::Result<()> {
-    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
-    above.reverse();
-    for folder in above {
-        if fs::metadata(folder)?.mode() & 0o001 == 0 {
-            let rest = path.strip_prefix(folder).map_err(io::Error::other)?;
-            let first = rest.iter().next().map(PathBuf::from).unwrap_or_default();
-            return show_only(folder, &first);
-        }
+/// Makes paths reachable for others, in this mount namespace: over a folder on the way that is closed to
+/// them (root's home), another is mounted that holds nothing but the rest of the ways.
+pub(crate) fn open_the_ways<'a>(paths: impl IntoIterator<Item = &'a Path>) -> io::Result<()> {
+    let mut paths: Vec<&Path> =
+        paths.into_iter().filter(|path| path.is_absolute() && path.exists()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    while let Some(closed) = paths.iter().find_map(|path| first_closed(path)) {
+        let below = paths.iter().filter_map(|path| path.strip_prefix(&closed).ok()?.iter().next());
+        let entries: BTreeSet<&OsStr> = below.collect();
+        show_only(&closed, &entries)?;
     }
     Ok(())
 }
 
-/// Mounts a file system of memory over a folder in which only this entry of it is left.
-fn show_only(folder: &Path, entry: &Path) -> io::Result<()> {
-    let none = None::<&str>;
-    let held = fs::File::open(folder.join(entry))?;
-    let source = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
-    mount(Some("grounds"), folder, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
-    let target = folder.join(entry);
-    if held.metadata()?.is_dir() {
-        fs::create_dir(&target)?;
-    } else {
-        fs::write(&target, "")?;
-    }
-    Ok(mount(Some(source.as_str()), &target, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?)
+/// The first folder above a path that others can't go through.
+fn first_closed(path: &Path) -> Option<PathBuf> {
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+    above.reverse();
+    let closed = |folder: &&&Path| fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o001 == 0);
+    above.iter().find(closed).map(|folder| folder.to_path_buf())
 }
 
-/// Why systemd can't be started in namespaces here, if so.
-pub(crate) fn missing_systemd() -> Option<String> {
-    Some("not built yet".to_owned())
+/// Mounts a file system of memory over a folder, in which only these entries of it are left.
+fn show_only(folder: &Path, entries: &BTreeSet<&OsStr>) -> io::Result<()> {
+    let none = None::<&str>;
+    let held = entries.iter().map(|entry| Ok((entry, fs::File::open(folder.join(entry))?)));
+    let held: Vec<_> = held.collect::<io::Result<_>>()?;
+    mount(Some("grounds"), folder, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+    for (entry, held) in held {
+        let source = format!("/proc/self/fd/{}", held.as_raw_fd());
+        let target = folder.join(entry);
+        if held.metadata()?.is_dir() {
+            fs::create_dir(&target)?;
+        } else {
+            fs::write(&target, "")?;
+        }
+        mount(Some(source.as_str()), &target, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+    }
+    Ok(())
 }

@@ -31,7 +31,7 @@ impl Outcome {
     /// Reads what a program wrote; no `code` where it did not come to its end.
     pub(crate) fn of(lines: &[String], code: Option<i32>, took: Duration) -> Outcome {
         let mut outcome = Outcome { took, ..Outcome::default() };
-        let mut summed = None;
+        let mut summed: Option<[usize; 3]> = None;
         for line in lines {
             if let Some((name, verdict)) =
                 line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... "))
@@ -49,7 +49,11 @@ impl Outcome {
                     outcome.failed.push(name);
                 }
             } else if line.starts_with("test result: ") {
-                summed = number_before(line, " passed").or(summed);
+                let counts = [" passed", " failed", " ignored"].map(|word| number_before(line, word));
+                summed = match counts {
+                    [Some(passed), Some(failed), ignored] => Some([passed, failed, ignored.unwrap_or(0)]),
+                    _ => summed,
+                };
             }
         }
         // The program's own sum is the measure: a test's output may have stood in the middle of a line.
@@ -58,8 +62,16 @@ impl Outcome {
             (None, Some(code)) => {
                 outcome.failed.push(format!("ended with exit code {code} and without a result"));
             }
-            (Some(passed), Some(code)) => {
+            (Some([passed, failed, ignored]), Some(code)) => {
                 outcome.passed = passed;
+                while outcome.ignored.len() < ignored {
+                    outcome
+                        .ignored
+                        .push((String::new(), "the reason was torn apart by other output".to_owned()));
+                }
+                if outcome.failed.len() < failed {
+                    outcome.failed.push(format!("{failed} tests"));
+                }
                 if code != 0 && outcome.failed.is_empty() {
                     let left = lines.iter().rev().find(|line| line.contains("left behind"));
                     outcome.failed.push(left.cloned().unwrap_or_else(|| format!("exit code {code}")));
@@ -239,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn reasons_that_output_tore_are_counted_all_the_same() {
+        let outcome =
+            of("test a ... warning\nignored (b)\ntest result: ok. 0 passed; 0 failed; 1 ignored", Some(0));
+        assert_eq!(outcome.ignored.len(), 1);
+        assert_eq!(of("test result: FAILED. 0 passed; 2 failed; 0 ignored", Some(101)).failed, ["2 tests"]);
+    }
+
+    #[test]
     fn the_table_has_a_line_for_each_ground_and_reasons_once() {
         let program = TestProgram {
             package: "mount".to_owned(),
@@ -248,7 +268,7 @@ mod tests {
         };
         let mut counts = Counts::default();
         let text = "test a ... ok\ntest b ... ignored, needs root\ntest c ... ignored, needs root\n\
-                    test result: ok. 1 passed";
+                    test result: ok. 1 passed; 0 failed; 2 ignored";
         counts.add(&program, of(text, Some(0)));
         let rows = [("here".to_owned(), Ok(counts)), ("guest".to_owned(), Err("no kernel".to_owned()))];
         let table = table(&rows);

@@ -15,19 +15,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<Error> for String {
-    fn from(error: Error) -> String {
-        error.0
-    }
-}
-
 impl Error {
-    pub(super) fn new(line: impl Into<String>) -> Error {
+    pub(crate) fn new(line: impl Into<String>) -> Error {
         Error(line.into())
     }
 }
 
 /// Says of what follows: this was tried, on this.
-pub(super) fn on<E: fmt::Display>(what: &str, path: impl AsRef<Path>) -> impl FnOnce(E) -> Error {
+pub(crate) fn on<E: fmt::Display>(what: &str, path: impl AsRef<Path>) -> impl FnOnce(E) -> Error {
     move |why| Error(format!("{what} {:?}: {why}", path.as_ref()))
 }

@@ -4,7 +4,7 @@
 //! kind, the length of its bytes (four bytes, little-endian), and the bytes.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -71,10 +71,18 @@ impl Writer {
         // Else the line would become the controlling terminal of whoever leads a session.
         let flags = OFlag::O_NOCTTY.bits();
         let file = File::options().read(true).write(true).custom_flags(flags).open(line)?;
-        let mut settings = tcgetattr(&file)?;
-        cfmakeraw(&mut settings);
-        tcsetattr(&file, SetArg::TCSANOW, &settings)?;
-        Ok(Writer(file))
+        let writer = Writer(file);
+        if writer.is_serial() {
+            let mut settings = tcgetattr(&writer.0)?;
+            cfmakeraw(&mut settings);
+            tcsetattr(&writer.0, SetArg::TCSANOW, &settings)?;
+        }
+        Ok(writer)
+    }
+
+    /// Tells whether the line is one, from another kernel, and not a pipe of this one.
+    pub(super) fn is_serial(&self) -> bool {
+        self.0.is_terminal()
     }
 
     /// Sends a frame.
@@ -88,7 +96,7 @@ impl Writer {
 
     /// Waits until everything has left the guest.
     pub(super) fn drain(&self) -> io::Result<()> {
-        Ok(tcdrain(&self.0)?)
+        if self.is_serial() { Ok(tcdrain(&self.0)?) } else { Ok(()) }
     }
 }
 

@@ -19,7 +19,7 @@ use nix::sys::wait::wait;
 use nix::unistd::{Pid, chdir, pivot_root};
 
 use super::error::{Error, on};
-use super::{Look, RUN, SERIAL, TASK_FILE, Task, systemd};
+use super::{Look, RUN, SERIAL, TASK_FILE, Task, old, systemd};
 
 /// Where the new root is built: a folder that every system has. (Its own files come back below.)
 const STAGE: &str = "/tmp";
@@ -27,6 +27,11 @@ const STAGE: &str = "/tmp";
 /// Builds the ground and hands over to the task or to systemd; on the way back, it turns the machine off.
 pub(super) fn run(arguments: &[String]) -> ! {
     let Err(error) = boot(arguments);
+    give_up(&error)
+}
+
+/// Says why there will be no ground, and turns the machine off.
+pub(super) fn give_up(error: &Error) -> ! {
     // The kernel's console, whose last lines the host shows.
     eprintln!("grounds: {error}");
     power_off()
@@ -39,39 +44,42 @@ fn boot(arguments: &[String]) -> Result<Infallible, Error> {
     let look = Look::from_name(look).ok_or_else(|| Error::new(format!("no look {look:?}")))?;
     let exe = this_program().map_err(on("find", "grounds"))?;
 
-    let bytes = root(Path::new(folder))?;
+    let bytes = root(look, Path::new(folder))?;
     let task = Task::from_bytes(&bytes).map_err(on("read", TASK_FILE))?;
     kernel_file_systems()?;
     devices()?;
     cgroups(look)?;
+    if look == Look::Old {
+        modules()?;
+    }
     runtime(&exe, &bytes)?;
     temporary(&task, &exe)?;
     for folder in &task.writable {
         make(folder)?;
-        hostfs(folder, folder, MsFlags::empty())?;
+        share(look, folder, folder, MsFlags::empty())?;
     }
     identity()?;
     match look {
-        Look::Systemd => systemd::exec(false),
+        Look::Systemd | Look::Namespaces => systemd::exec(false),
         Look::SystemdUser => systemd::exec(true),
-        Look::Bare | Look::AppArmor | Look::Selinux | Look::Smp => bare(&exe),
+        Look::Bare | Look::AppArmor | Look::Selinux | Look::Smp | Look::Old => bare(&exe),
     }
 }
 
 /// Returns the path that the kernel started. (`/proc` is still the host's, and speaks of the host.)
-fn this_program() -> io::Result<PathBuf> {
+pub(super) fn this_program() -> io::Result<PathBuf> {
     env::args_os().next().map(PathBuf::from).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Moves to a new root: memory over the host's. Returns the task, which only the old one shows.
-fn root(folder: &Path) -> Result<Vec<u8>, Error> {
+fn root(look: Look, folder: &Path) -> Result<Vec<u8>, Error> {
     let stage = Path::new(STAGE);
     file_system("tmpfs", stage, MsFlags::empty(), "mode=755")?;
     let [upper, work, root, given] = ["upper", "work", "root", "given"].map(|name| stage.join(name));
     for folder in [&upper, &work, &root, &given] {
         make(folder)?;
     }
-    hostfs(folder, &given, MsFlags::MS_RDONLY)?;
+    share(look, folder, &given, MsFlags::MS_RDONLY)?;
     let task = fs::read(given.join(TASK_FILE)).map_err(on("read", TASK_FILE))?;
     umount2(&given, MntFlags::MNT_DETACH).map_err(on("unmount", &given))?;
 
@@ -87,7 +95,7 @@ fn root(folder: &Path) -> Result<Vec<u8>, Error> {
     Ok(task)
 }
 
-fn kernel_file_systems() -> Result<(), Error> {
+pub(super) fn kernel_file_systems() -> Result<(), Error> {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     file_system("proc", "/proc", quiet, "")?;
     file_system("sysfs", "/sys", quiet, "")?;
@@ -100,7 +108,7 @@ fn kernel_file_systems() -> Result<(), Error> {
     Ok(())
 }
 
-fn devices() -> Result<(), Error> {
+pub(super) fn devices() -> Result<(), Error> {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     for name in ["/dev/pts", "/dev/shm", "/dev/mqueue"] {
         make(Path::new(name))?;
@@ -118,7 +126,7 @@ fn devices() -> Result<(), Error> {
 }
 
 /// Mounts cgroup v2, and without systemd enables every controller for the root's children.
-fn cgroups(look: Look) -> Result<(), Error> {
+pub(super) fn cgroups(look: Look) -> Result<(), Error> {
     let root = Path::new("/sys/fs/cgroup");
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     file_system("cgroup2", root, quiet, "nsdelegate,memory_recursiveprot")?;
@@ -134,8 +142,15 @@ fn cgroups(look: Look) -> Result<(), Error> {
     Ok(())
 }
 
+/// Puts the kernel's modules where it looks for what it needs and doesn't have.
+fn modules() -> Result<(), Error> {
+    let (modules, place) = old::modules()?;
+    make(&place)?;
+    bind(&modules, &place)
+}
+
 /// Makes /run anew; the task and this program wait in it for whoever starts the task.
-fn runtime(exe: &Path, task: &[u8]) -> Result<(), Error> {
+pub(super) fn runtime(exe: &Path, task: &[u8]) -> Result<(), Error> {
     file_system("tmpfs", "/run", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=755")?;
     for folder in [Path::new("/run/lock"), Path::new(RUN)] {
         make(folder)?;
@@ -150,7 +165,7 @@ fn runtime(exe: &Path, task: &[u8]) -> Result<(), Error> {
 
 /// Makes /tmp anew, a file system of its own as tests expect, with those of the host's entries in it
 /// that the task names: a program built below /tmp is reachable.
-fn temporary(task: &Task, exe: &Path) -> Result<(), Error> {
+pub(super) fn temporary(task: &Task, exe: &Path) -> Result<(), Error> {
     let tmp = Path::new("/tmp");
     let mut entries = Vec::new();
     for path in task.entries_named_below(tmp, exe) {
@@ -174,7 +189,7 @@ fn temporary(task: &Task, exe: &Path) -> Result<(), Error> {
 }
 
 /// Gives the machine a name, a machine-id and a loopback interface that is up.
-fn identity() -> Result<(), Error> {
+pub(super) fn identity() -> Result<(), Error> {
     // Whatever the host has: two machines with one identity are a lie.
     let id = Path::new("/etc/machine-id");
     let random = fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(on("make", id))?;
@@ -203,23 +218,33 @@ fn power_off() -> ! {
     panic!("power off: {error}")
 }
 
-fn make(folder: &Path) -> Result<(), Error> {
+pub(super) fn make(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(on("make", folder))
 }
 
-fn file_system(kind: &str, place: impl AsRef<Path>, flags: MsFlags, data: &str) -> Result<(), Error> {
+pub(super) fn file_system(
+    kind: &str,
+    place: impl AsRef<Path>,
+    flags: MsFlags,
+    data: &str,
+) -> Result<(), Error> {
     let place = place.as_ref();
     mount(Some(kind), place, Some(kind), flags, Some(data)).map_err(on(&format!("mount {kind} on"), place))
 }
 
-/// Mounts a folder of the host: mount(2) takes its path for all of hostfs's options.
-fn hostfs(folder: &Path, place: &Path, flags: MsFlags) -> Result<(), Error> {
+/// Mounts a folder of the host.
+fn share(look: Look, folder: &Path, place: &Path, flags: MsFlags) -> Result<(), Error> {
+    if look == Look::Old {
+        return old::mount_share(folder, place, flags);
+    }
+    // mount(2) takes its path for all of hostfs's options.
     mount(Some("hostfs"), place, Some("hostfs"), flags, Some(folder))
         .map_err(on("mount the host's folder on", place))
 }
 
-fn bind(from: &Path, to: &Path) -> Result<(), Error> {
-    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>).map_err(on("bind on", to))
+pub(super) fn bind(from: &Path, to: &Path) -> Result<(), Error> {
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+    mount(Some(from), to, None::<&str>, flags, None::<&str>).map_err(on("bind on", to))
 }
 
 fn move_mount(from: &Path, to: &Path) -> Result<(), Error> {

@@ -27,14 +27,14 @@ pub(crate) fn kernel() -> Option<PathBuf> {
     if let Some(named) = env::var_os("UML_KERNEL").filter(|named| !named.is_empty()) {
         return Some(PathBuf::from(named)).filter(|path| path.is_file() && is_a_word(path));
     }
-    cached().filter(|path| path.is_file()).or_else(distributions)
+    cached(NAME).filter(|path| path.is_file()).or_else(distributions)
 }
 
-/// Returns where the cached kernel is, or would be.
-fn cached() -> Option<PathBuf> {
+/// Returns where a kernel of that name is in the cache, or would be.
+pub(super) fn cached(name: &str) -> Option<PathBuf> {
     let set = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-    Some(cache.join("grounds").join(NAME)).filter(|path| is_a_word(path))
+    Some(cache.join("grounds").join(name)).filter(|path| is_a_word(path))
 }
 
 /// Returns Debian's `user-mode-linux`, if it is new enough.
@@ -55,8 +55,13 @@ fn release(version: &str) -> Option<(u32, u32)> {
 
 /// Builds a kernel into the cache, from a source tree or an archive of one, else from Debian's newest.
 pub(crate) fn build(source: Option<&Path>) -> Result<PathBuf, Error> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest/build-kernel");
-    let target = cached().ok_or_else(|| Error::new("no cache: neither XDG_CACHE_HOME nor HOME"))?;
+    put_into_cache("build-kernel", NAME, source)
+}
+
+/// Runs a script that puts a kernel into the cache.
+pub(super) fn put_into_cache(script: &str, name: &str, source: Option<&Path>) -> Result<PathBuf, Error> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest").join(script);
+    let target = cached(name).ok_or_else(|| Error::new("no cache: neither XDG_CACHE_HOME nor HOME"))?;
     let folder = target.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(on("make", folder))?;
     let status = Command::new(&script).arg(&target).args(source).status();

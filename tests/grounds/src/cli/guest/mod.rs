@@ -1,33 +1,42 @@
 //! A second kernel: User-mode Linux on the host's own root file system.
 //!
 //! ```text
-//! host    grounds run guest -- TASK     start: writes the task down, starts a keeper, reads the serial line
-//!           grounds guest-keeper        keeper: ends the kernel when the one above says so or is dead
-//!             grounds guest-boot        becomes the kernel
+//! host    grounds run guest -- TASK     start: writes the task down, starts a warden, reads the serial line
+//!           grounds warden              ends the kernel when the one above says so or is dead
+//!             grounds kept              becomes the kernel
 //! guest         grounds guest-init      init: process 1, builds the ground; becomes systemd if asked
 //!                 grounds guest-task    starter: runs the task, sends its output and end over the serial line
 //!                   grounds guest-exec  becomes the task
 //! ```
 
+mod early;
 mod error;
 mod frame;
 mod init;
-mod keeper;
+mod initramfs;
 mod kernel;
+mod namespaces;
+mod old;
 mod start;
 mod starter;
 mod systemd;
 mod task;
 mod wait;
 
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, fs};
 
 use nix::unistd::getpid;
 
+use crate::warden;
+
+pub(crate) use error::{Error, on};
 pub(crate) use kernel::{build, kernel};
+pub(crate) use old::fetch;
 pub(crate) use start::{Ended, Running, start};
 pub(crate) use task::Task;
 
@@ -37,6 +46,8 @@ const RUN: &str = "/run/grounds";
 const TASK_FILE: &str = "task";
 /// The guest's end of the line to the host.
 const SERIAL: &str = "/dev/ttyS0";
+/// What is in its place where there is no second kernel: a pipe with this name, beside the task.
+const LINE: &str = "line";
 
 /// A look of the second kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +64,24 @@ pub(crate) enum Look {
     Selinux,
     /// Two processors.
     Smp,
+    /// Linux 5.10 in an emulated machine.
+    Old,
+    /// No second kernel, but namespaces of this one; systemd and D-Bus as above.
+    Namespaces,
 }
 
 impl Look {
     /// All of them.
-    pub(crate) const ALL: [Look; 6] =
-        [Look::Bare, Look::Systemd, Look::SystemdUser, Look::AppArmor, Look::Selinux, Look::Smp];
+    pub(crate) const ALL: [Look; 8] = [
+        Look::Bare,
+        Look::Systemd,
+        Look::SystemdUser,
+        Look::AppArmor,
+        Look::Selinux,
+        Look::Smp,
+        Look::Old,
+        Look::Namespaces,
+    ];
 
     /// Returns the word for it on a command line.
     pub(crate) fn name(self) -> &'static str {
@@ -69,6 +92,8 @@ impl Look {
             Look::AppArmor => "guest-apparmor",
             Look::Selinux => "guest-selinux",
             Look::Smp => "guest-smp",
+            Look::Old => "old",
+            Look::Namespaces => "systemd",
         }
     }
 
@@ -77,8 +102,13 @@ impl Look {
         Look::ALL.into_iter().find(|look| look.name() == name)
     }
 
+    /// How long a boot may take: one to four seconds, emulated ten; on a machine that is busy, a few times that.
+    fn boot_limit(self) -> Duration {
+        Duration::from_secs(if self == Look::Old { 180 } else { 60 })
+    }
+
     fn has_systemd(self) -> bool {
-        matches!(self, Look::Systemd | Look::SystemdUser)
+        matches!(self, Look::Systemd | Look::SystemdUser | Look::Namespaces)
     }
 
     fn kernel_arguments(self) -> &'static [&'static str] {
@@ -87,13 +117,15 @@ impl Look {
             Look::AppArmor => &["ncpus=1", "lsm=landlock,apparmor"],
             Look::Selinux => &["ncpus=1", "lsm=landlock,selinux", "selinux=1"],
             Look::Smp => &["ncpus=2", "lsm=landlock"],
+            // They are the emulator's; the running kernel takes no more.
+            Look::Old | Look::Namespaces => &[],
         }
     }
 }
 
 /// Says in one line why this look can't be had here.
 pub(crate) fn missing(look: Look) -> Option<String> {
-    if kernel().is_none() {
+    if !matches!(look, Look::Old | Look::Namespaces) && kernel().is_none() {
         return Some(kernel::missing());
     }
     if let Err(error) = fs::metadata(start::MEMORY) {
@@ -103,32 +135,43 @@ pub(crate) fn missing(look: Look) -> Option<String> {
         Look::SystemdUser if !on_path("newuidmap") => Some("newuidmap is not installed".to_owned()),
         Look::Systemd | Look::SystemdUser => systemd::missing(),
         Look::AppArmor if !on_path("apparmor_parser") => Some("apparmor_parser is not installed".to_owned()),
+        Look::Old => old::missing(),
+        Look::Namespaces => namespaces::missing(),
         Look::Bare | Look::AppArmor | Look::Selinux | Look::Smp => None,
     }
 }
 
-/// Finds a program, also where an ordinary user's `PATH` doesn't look.
+/// Tells whether there is such a program.
 fn on_path(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// Finds a program, also where an ordinary user's `PATH` doesn't look.
+fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).collect::<Vec<_>>();
     let system = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(Into::into);
-    folders.iter().chain(&system).any(|folder| folder.join(program).exists())
+    folders.iter().chain(&system).map(|folder| folder.join(program)).find(|path| path.exists())
 }
 
 /// Plays a part of the guest's, if that is what this process was started for.
 pub(crate) fn role() -> Option<ExitCode> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     let (role, arguments) = arguments.split_first()?;
-    let outcome = match role.as_str() {
-        "guest-init" if getpid().as_raw() == 1 => init::run(arguments),
-        "guest-keeper" => keeper::keep(arguments),
-        "guest-boot" => keeper::boot(arguments),
-        "guest-task" => starter::run(),
-        "guest-exec" => starter::exec(),
+    let words = || arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    let outcome = match role.to_str()? {
+        "guest-init" if getpid().as_raw() == 1 => init::run(&words()),
+        "guest-early" if getpid().as_raw() == 1 => early::run(&words()),
+        "guest-namespaces" => namespaces::keep(&words()),
+        "guest-first" if getpid().as_raw() == 1 => namespaces::first(&words()),
+        "guest-task" => starter::run().map(|()| 0),
+        "guest-exec" => starter::exec().map(|()| 0),
+        "warden" => warden::keep(arguments),
+        "kept" => warden::become_kept(arguments),
         _ => return None,
     };
     Some(match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("grounds: {error}");
             ExitCode::FAILURE

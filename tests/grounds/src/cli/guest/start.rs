@@ -4,24 +4,26 @@ use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{env, fmt, process};
+use std::{fmt, process};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use super::error::{Error, on};
 use super::frame::{Frame, Reader};
-use super::{Look, TASK_FILE, Task, is_a_word, kernel, missing, wait};
+use super::{LINE, Look, TASK_FILE, Task, is_a_word, kernel, missing, old, wait};
+use crate::this_program;
 
 /// The guest's memory is a file, and must be on a file system from which it can be executed.
 pub(super) const MEMORY: &str = "/dev/shm";
-
-/// A boot takes one to four seconds; on a machine that is busy, a few times that.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long the kernel and its helpers may take to die by SIGKILL.
 const ENDING: Duration = Duration::from_secs(10);
@@ -73,6 +75,14 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Returns what ends the guest, whoever waits for it.
+    pub(crate) fn killer(&self) -> impl Fn() + Send + 'static {
+        let machine = Arc::clone(&self.machine);
+        move || machine.kill()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.machine.kill();
@@ -101,10 +111,11 @@ enum Booted {
 
 fn boot(look: Look, task: &Task) -> Result<Booted, Error> {
     let folder = Folder::new(task)?;
-    let (output, serial) = io::pipe().map_err(on("make", "a pipe"))?;
-    let machine = Machine::start(look, folder.path(), serial)?;
+    let line = if look == Look::Namespaces { folder.line() } else { io::pipe() };
+    let (output, serial) = line.map_err(on("make", "a pipe"))?;
+    let machine = Machine::start(look, task, folder.path(), serial)?;
     let mut serial = Reader::new(output);
-    match serial.next(Instant::now() + BOOT_LIMIT) {
+    match serial.next(Instant::now() + look.boot_limit()) {
         // From here on nothing in the folder is needed: it goes, and can't be left behind.
         Ok(Some(Frame::Started)) => Ok(Booted::Yes(machine, serial)),
         Ok(Some(Frame::Failed(reason))) => Err(Error::new(reason)),
@@ -177,9 +188,9 @@ struct Machine {
 }
 
 impl Machine {
-    fn start(look: Look, folder: &Path, serial: PipeWriter) -> Result<Machine, Error> {
+    fn start(look: Look, task: &Task, folder: &Path, serial: PipeWriter) -> Result<Machine, Error> {
         let (output, console) = io::pipe().map_err(on("make", "a pipe"))?;
-        let mut command = command(look, folder)?;
+        let mut command = command(look, task, folder)?;
         command.stdin(Stdio::piped()).stdout(serial).stderr(console);
         let mut keeper = command.spawn().map_err(on("start", "the guest"))?;
         let life = Mutex::new(keeper.stdin.take());
@@ -209,16 +220,26 @@ impl Drop for Machine {
 }
 
 /// The command that keeps the guest's kernel.
-fn command(look: Look, folder: &Path) -> Result<Command, Error> {
-    let kernel = kernel().ok_or_else(|| Error::new("no kernel for the guest"))?;
-    let exe = env::current_exe().map_err(on("find", "grounds"))?;
+fn command(look: Look, task: &Task, folder: &Path) -> Result<Command, Error> {
+    let exe = this_program().map_err(on("find", "grounds"))?;
+    if look == Look::Namespaces {
+        let mut command = Command::new(&exe);
+        command.arg("guest-namespaces").arg(folder).env_clear();
+        return Ok(command);
+    }
     if !is_a_word(&exe) {
         return Err(Error::new(format!("{exe:?} can't be named on a kernel's command line")));
     }
     let mut command = Command::new(&exe);
     // TMPDIR is for its memory, the other for its own control socket.
     command.env_clear().env("TMPDIR", folder).env("HOME", folder).current_dir(folder);
-    command.arg("guest-keeper").arg(kernel);
+    command.arg("warden");
+    if look == Look::Old {
+        let init = [exe.as_os_str(), "guest-init".as_ref(), look.name().as_ref(), folder.as_os_str()];
+        old::emulate(&mut command, folder, task, &init)?;
+        return Ok(command);
+    }
+    command.arg(kernel().ok_or_else(|| Error::new("no kernel for the guest"))?);
     command.args(["mem=2G", "seccomp=auto", "quiet"]).args(look.kernel_arguments());
     command.args(["root=/dev/root", "rootfstype=hostfs", "ro"]);
     // Its console goes to standard error; the line to standard output. (Unasked, it would add its console
@@ -311,10 +332,24 @@ impl Folder {
     fn sweep() {
         for entry in fs::read_dir(MEMORY).into_iter().flatten().flatten() {
             let ours = entry.file_name().to_string_lossy().starts_with(Folder::PREFIX);
-            if ours && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok()) {
+            // Whatever else somebody has put there under such a name is neither followed nor waited for.
+            let mut folder = File::options();
+            folder.read(true).custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits());
+            if ours && folder.open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok()) {
                 drop(fs::remove_dir_all(entry.path()));
             }
         }
+    }
+
+    /// Makes a pipe in it, which has a name: it can be opened in other namespaces.
+    fn line(&self) -> io::Result<(PipeReader, PipeWriter)> {
+        let path = self.path.join(LINE);
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        // Else it would wait for the other end.
+        let flags = OFlag::O_NONBLOCK.bits();
+        let reader = File::options().read(true).custom_flags(flags).open(&path)?;
+        let writer = File::options().write(true).open(&path)?;
+        Ok((OwnedFd::from(reader).into(), OwnedFd::from(writer).into()))
     }
 
     fn path(&self) -> &Path {

@@ -37,7 +37,9 @@ pub(super) fn run() -> Result<(), Error> {
         Err(error) => Frame::Failed(error.to_string()),
     };
     // The host ends the guest as soon as it knows: what was written to its folders must be there.
-    sync();
+    if host.is_serial() {
+        sync();
+    }
     host.send(&end).and_then(|()| host.drain()).map_err(on("write", SERIAL))
 }
 
@@ -81,7 +83,8 @@ fn leave_the_tasks_cgroup() -> Result<(), Error> {
 fn own_cgroup() -> Result<Option<PathBuf>, Error> {
     let file = "/proc/self/cgroup";
     let text = fs::read_to_string(file).map_err(on("read", file))?;
-    let below = text.trim_end().strip_prefix("0::/").unwrap_or_default();
+    // Version 1 has lines too, where it is not off.
+    let below = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
     Ok((!below.is_empty()).then(|| Path::new("/sys/fs/cgroup").join(below)))
 }
 

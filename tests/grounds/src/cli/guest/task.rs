@@ -63,16 +63,28 @@ impl Task {
         Ok(task)
     }
 
-    /// Returns the entries of the folder `parent` below which this task names something, `exe` among them.
-    pub(super) fn entries_named_below(&self, parent: &Path, exe: &Path) -> Vec<PathBuf> {
+    /// Returns every path that this task names, and `exe`.
+    fn paths<'a>(&'a self, exe: &'a Path) -> impl Iterator<Item = &'a Path> {
         let paths = [exe.as_os_str(), self.cwd.as_os_str()].into_iter();
         let paths = paths.chain(self.writable.iter().map(|folder| folder.as_os_str()));
         let words = paths.chain(self.argv.iter().map(OsString::as_os_str));
         let words = words.chain(self.env.iter().map(|(_, value)| value.as_os_str()));
-        let mut entries: Vec<PathBuf> = words
-            // Lists as in PATH, options as in --file=PATH, and what a shell's script names.
+        // Lists as in PATH, options as in --file=PATH, and what a shell's script names.
+        words
             .flat_map(|word| word.as_bytes().split(|byte| b":=,; \t\n<>|&()'\"".contains(byte)))
-            .filter_map(|word| Path::new(OsStr::from_bytes(word)).strip_prefix(parent).ok())
+            .map(|word| Path::new(OsStr::from_bytes(word)))
+    }
+
+    /// Tells whether this task names the folder or something below it, with `exe` or without.
+    pub(super) fn names_below(&self, folder: &Path, exe: &Path) -> bool {
+        self.paths(exe).any(|path| path.starts_with(folder))
+    }
+
+    /// Returns the entries of the folder `parent` below which this task names something, `exe` among them.
+    pub(super) fn entries_named_below(&self, parent: &Path, exe: &Path) -> Vec<PathBuf> {
+        let mut entries: Vec<PathBuf> = self
+            .paths(exe)
+            .filter_map(|path| path.strip_prefix(parent).ok())
             .filter_map(|below| match below.components().next()? {
                 Component::Normal(name) => Some(parent.join(name)),
                 _ => None,
