@@ -69,8 +69,9 @@ pub enum ExitStatus {
     Exited(i32),
     /// A signal ended it.
     Signaled(i32),
-    /// It ended, and somebody else took the answer: SIGCHLD is ignored in this program, or it waits
-    /// for all of its children. Linux 6.15 and later keep the answer, and this doesn't happen there.
+    /// It ended, and somebody else took the answer: another handle of the same container in this
+    /// program, or the program itself, which ignores SIGCHLD or waits for all of its children. Linux
+    /// 6.15 and later keep the answer, and this doesn't happen there.
     Unknown,
 }
 

@@ -18,7 +18,8 @@ use shell::Shell;
 /// All that could change: of the process, of this thread, and how much of it there is.
 fn everything() -> Result<BTreeMap<String, String>, Stop> {
     let mut all = BTreeMap::new();
-    // Volatile: memory, context switches, the processors it ran on.
+    // Volatile: memory, context switches, the processors it ran on, the signals queued for all of a user's
+    // processes.
     let volatile = [
         "Vm",
         "Rss",
@@ -28,6 +29,7 @@ fn everything() -> Result<BTreeMap<String, String>, Stop> {
         "Cpus_allowed",
         "Mems_allowed",
         "State",
+        "SigQ",
         "Speculation",
     ];
     for line in fs::read_to_string("/proc/thread-self/status")?.lines() {
@@ -103,7 +105,7 @@ fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
     let begin = Instant::now();
     let mut slowest = Duration::ZERO;
     thread::scope(|scope| {
-        for size in 0..60_usize {
+        for size in 0..grounds::times(60) {
             let over = &over;
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {

@@ -14,15 +14,7 @@ use nix::sys::wait::waitpid;
 
 mod shell;
 
-use shell::Shell;
-
-/// From Linux 6.15 on the kernel keeps the status of a process that nobody can wait for any more.
-fn kernel_keeps_it() -> bool {
-    let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
-    let release = release.unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
-}
+use shell::{Shell, kernel_keeps_it};
 
 #[track_caller]
 fn is_told(status: ExitStatus, code: i32) {

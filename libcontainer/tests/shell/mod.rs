@@ -18,6 +18,14 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// From Linux 6.15 on the kernel keeps the status of a process that nobody can wait for any more.
+pub(crate) fn kernel_keeps_it() -> bool {
+    let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
+    let release = release.unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+}
+
 /// Makes a mount of a configuration.
 pub(crate) fn mount(
     kind: &str,

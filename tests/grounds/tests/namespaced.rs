@@ -159,8 +159,8 @@ fn the_host_is_not_touched() -> Outcome {
     ];
     let read = || files.map(|file| fs::read_to_string(file).unwrap_or_default());
     let before = read();
-    let output = sh("rm -rf /etc/* /var/lib/*; hostname; ls /etc; touch /dev/left /usr/left")?;
-    assert_eq!(text(&output.stdout), "grounds\n", "{output:?}");
+    let output = sh("rm -rf /etc/* /var/lib/*; hostname other; hostname; touch /dev/left /usr/left")?;
+    assert_eq!(text(&output.stdout), "other\n", "{output:?}");
     assert_eq!(read(), before);
     assert!(!Path::new("/dev/left").exists() && !Path::new("/usr/left").exists());
     Ok(())
@@ -217,8 +217,7 @@ fn nothing_stays_when_the_command_is_killed() -> Outcome {
 fn what_a_killed_keeper_leaves_goes_with_the_next_start() -> Outcome {
     let mut running = Begun::new()?;
     kill(Pid::from_raw(running.keeper), Signal::SIGKILL)?;
-    let status = running.command.wait()?;
-    assert_eq!(status.code(), Some(BROKEN));
+    assert!(!running.command.wait()?.success());
     within("all processes are gone", || running.inside.iter().all(|pid| !is_alive(*pid)));
     assert_eq!(running.cgroups().len(), 1);
     sh("true")?;

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         ("death", death),
         ("exit", || process::exit(0)),
         ("exec", exec),
-        ("thread", thread_left),
+        ("thread", || Ok(drop(thread::spawn(hang)))),
         ("hang", hang),
         ("descriptor", descriptor),
         ("namespace", namespace),
@@ -126,11 +126,6 @@ fn death() -> Outcome {
 fn exec() -> Outcome {
     use std::os::unix::process::CommandExt;
     Err(Command::new("true").exec().into())
-}
-
-fn thread_left() -> Outcome {
-    thread::spawn(hang);
-    Ok(())
 }
 
 fn hang() -> Outcome {

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, io, thread};
 
@@ -71,6 +71,9 @@ pub(crate) fn fuzz(arguments: Vec<OsString>) -> Result<ExitCode, Box<dyn Error>>
     }
     if options.targets.is_empty() {
         options.targets = place.list()?.into_iter().map(|(name, _)| name).collect();
+    }
+    if options.targets.is_empty() {
+        return Err("no target".into());
     }
     run_all(&place, &options)
 }
@@ -140,7 +143,7 @@ fn host() -> Result<String, Box<dyn Error>> {
 
 /// Runs targets, as many at once as there are jobs, and tells how that went.
 fn run_all(place: &Place, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
-    let mut hours = Hours::read(&checkout().join("HOURS.md"))?;
+    let hours = Mutex::new(Hours::read(&checkout().join("HOURS.md"))?);
     let waiting = Mutex::new(options.targets.iter());
     let worker = || {
         let mut runs = Vec::new();
@@ -152,7 +155,17 @@ fn run_all(place: &Place, options: &Options) -> Result<ExitCode, Box<dyn Error>>
             if let Ok(run) = &run {
                 println!("{}", run.in_words());
             }
-            runs.push(run.map_err(|error| format!("{target}: {error}")));
+            // After each: a night's hours are not lost with the last of it.
+            let noted = match (&run, hours.lock()) {
+                (Ok(run), Ok(mut hours)) if options.keep && run.is_kept() => {
+                    hours.add(run);
+                    hours.write()
+                }
+                _ => Ok(()),
+            };
+            runs.push(
+                run.and_then(|run| Ok(noted.map(|()| run)?)).map_err(|error| format!("{target}: {error}")),
+            );
         }
     };
     let runs: Vec<Result<Run, String>> = thread::scope(|scope| {
@@ -162,10 +175,7 @@ fn run_all(place: &Place, options: &Options) -> Result<ExitCode, Box<dyn Error>>
     let broken: Vec<_> = runs.iter().filter_map(|run| run.as_ref().err()).collect();
     let mut runs: Vec<_> = runs.iter().filter_map(|run| run.as_ref().ok()).collect();
     runs.sort_by(|a, b| a.target.cmp(&b.target));
-    if options.keep {
-        runs.iter().filter(|run| run.is_kept()).for_each(|run| hours.add(run));
-        hours.write()?;
-    }
+    let hours = hours.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!("\n{}", table(&runs, &hours));
     for crash in runs.iter().flat_map(|run| &run.crashes) {
         println!("{crash}");

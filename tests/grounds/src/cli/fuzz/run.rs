@@ -89,6 +89,9 @@ impl Place {
     /// Returns the targets, each with what it feeds.
     pub(super) fn list(&self) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         let output = Command::new(&self.binary).env("FUZZ_DO", "list").output()?;
+        if !output.status.success() {
+            return Err(format!("list the targets: {}", output.status).into());
+        }
         let text = String::from_utf8(output.stdout)?;
         let pairs = text.lines().filter_map(|line| line.split_once('\t'));
         Ok(pairs.map(|(name, feeds)| (name.to_owned(), feeds.to_owned())).collect())

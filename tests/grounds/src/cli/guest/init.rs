@@ -49,10 +49,10 @@ fn boot(arguments: &[String]) -> Result<Infallible, Error> {
     kernel_file_systems()?;
     devices()?;
     cgroups(look)?;
+    runtime(&exe, &bytes)?;
     if look == Look::Old {
         modules()?;
     }
-    runtime(&exe, &bytes)?;
     temporary(&task, &exe)?;
     for folder in &task.writable {
         make(folder)?;
@@ -143,10 +143,20 @@ pub(super) fn cgroups(look: Look) -> Result<(), Error> {
 }
 
 /// Puts the kernel's modules where it looks for what it needs and doesn't have.
+///
+/// By a link: a folder with a mount in it can't be bound alone in a user namespace (mount_namespaces(7)),
+/// and `/usr` often is.
 fn modules() -> Result<(), Error> {
-    let (modules, place) = old::modules()?;
+    let (modules, link) = old::modules()?;
+    let place = Path::new(RUN).join("modules");
     make(&place)?;
-    bind(&modules, &place)
+    bind(&modules, &place)?;
+    make(link.parent().unwrap_or(&link))?;
+    match symlink(&place, &link) {
+        // The host has this very kernel, and so its modules.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        done => done.map_err(on("link", &link)),
+    }
 }
 
 /// Makes /run anew; the task and this program wait in it for whoever starts the task.

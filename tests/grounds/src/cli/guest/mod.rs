@@ -8,6 +8,8 @@
 //!                 grounds guest-task    starter: runs the task, sends its output and end over the serial line
 //!                   grounds guest-exec  becomes the task
 //! ```
+//!
+//! The old kernel is one for an emulated machine (`old.rs`), and begins with `grounds guest-early`.
 
 mod early;
 mod error;

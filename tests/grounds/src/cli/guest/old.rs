@@ -56,6 +56,9 @@ struct Kernel {
 
 /// Says in one line why there can be no such guest.
 pub(super) fn missing() -> Option<String> {
+    if !cfg!(target_arch = "x86_64") {
+        return Some("the old kernel is for x86-64".to_owned());
+    }
     if find(QEMU).is_none() {
         return Some(format!("{QEMU} is not installed (Debian's package qemu-system-x86)"));
     }
@@ -106,7 +109,7 @@ pub(crate) fn fetch() -> Result<PathBuf, Error> {
     kernel::put_into_cache("fetch-old-kernel", NAME, None)
 }
 
-/// Tells the keeper's command which emulator it keeps, with which machine.
+/// Tells the warden's command which emulator it keeps, with which machine.
 ///
 /// `init` is what the machine's first program becomes on the host's root: a program and its arguments.
 pub(super) fn emulate(

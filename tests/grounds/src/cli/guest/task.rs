@@ -67,12 +67,11 @@ impl Task {
     fn paths<'a>(&'a self, exe: &'a Path) -> impl Iterator<Item = &'a Path> {
         let paths = [exe.as_os_str(), self.cwd.as_os_str()].into_iter();
         let paths = paths.chain(self.writable.iter().map(|folder| folder.as_os_str()));
-        let words = paths.chain(self.argv.iter().map(OsString::as_os_str));
+        let words = self.argv.iter().map(OsString::as_os_str);
         let words = words.chain(self.env.iter().map(|(_, value)| value.as_os_str()));
         // Lists as in PATH, options as in --file=PATH, and what a shell's script names.
-        words
-            .flat_map(|word| word.as_bytes().split(|byte| b":=,; \t\n<>|&()'\"".contains(byte)))
-            .map(|word| Path::new(OsStr::from_bytes(word)))
+        let named = words.flat_map(|word| word.as_bytes().split(|byte| b":=,; \t\n<>|&()'\"".contains(byte)));
+        paths.chain(named.map(OsStr::from_bytes)).map(Path::new)
     }
 
     /// Tells whether this task names the folder or something below it, with `exe` or without.
