@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         the_bus_answers,
         the_task_may_distribute_its_cgroup,
         the_namespaces_are_their_own,
-        the_kernels_settings_are_protected_but_the_networks,
+        the_hosts_settings_are_protected_but_not_the_namespaces,
         a_user_namespace_may_mount_what_is_protected,
         turning_it_off_ends_only_the_ground,
         the_host_is_not_touched,
@@ -124,11 +125,16 @@ fn the_namespaces_are_their_own() -> Outcome {
     Ok(())
 }
 
-fn the_kernels_settings_are_protected_but_the_networks() -> Outcome {
-    let script = "for file in /proc/sys/fs/nr_open /sys/kernel/mm/transparent_hugepage/enabled; do
+fn the_hosts_settings_are_protected_but_not_the_namespaces() -> Outcome {
+    let script = "for file in /proc/sys/fs/nr_open /proc/sys/vm/swappiness /sys/kernel/mm/transparent_hugepage/enabled; do
             test -e $file || continue; test -w $file && echo $file can be written; done
-        echo 7 >/proc/sys/net/ipv4/ip_default_ttl; cat /proc/sys/net/ipv4/ip_default_ttl";
-    assert_eq!(text(&sh(script)?.stdout), "7\n");
+        for file in net/ipv4/ip_default_ttl kernel/shmmni; do
+            echo 7 >/proc/sys/$file; cat /proc/sys/$file; done
+        chmod 600 /dev/null";
+    let before = fs::read_to_string("/proc/sys/kernel/shmmni")?;
+    assert_eq!(text(&sh(script)?.stdout), "7\n7\n");
+    assert_eq!(fs::read_to_string("/proc/sys/kernel/shmmni")?, before);
+    assert_eq!(fs::metadata("/dev/null")?.permissions().mode() & 0o777, 0o666);
     Ok(())
 }
 
@@ -258,7 +264,7 @@ impl Begun {
     }
 
     fn cgroups(&self) -> BTreeSet<PathBuf> {
-        let name = format!("grounds-{}-", self.keeper);
+        let name = format!("grounds-systemd-{}-", self.keeper);
         let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
             .into_iter()
             .filter_map(|root| fs::read_dir(root).ok());

@@ -23,7 +23,10 @@ fn main() -> ExitCode {
         ("death", death),
         ("exit", || process::exit(0)),
         ("exec", exec),
-        ("thread", || Ok(drop(thread::spawn(hang)))),
+        ("thread", || {
+            thread::spawn(hang);
+            Ok(())
+        }),
         ("hang", hang),
         ("descriptor", descriptor),
         ("namespace", namespace),

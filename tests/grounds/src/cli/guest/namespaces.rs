@@ -8,10 +8,10 @@
 //! From there on it is as in a guest. In the place of the serial line there is a pipe with a name.
 
 use std::convert::Infallible;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -25,6 +25,7 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, SFlag, mknod, stat};
 use nix::unistd::{Pid, chdir, pivot_root, setsid};
 
 use super::error::{Error, on};
@@ -35,11 +36,15 @@ use crate::looks;
 /// Where cgroup v2 is mounted: beside version 1, or alone.
 const CGROUP2: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
-/// The devices that the host shares; whatever isn't there isn't.
+/// The devices of the host that are there too, if the host has them.
 const DEVICES: [&str; 8] = ["null", "zero", "full", "random", "urandom", "tty", "fuse", "net/tun"];
 
 /// Where the ground has file systems of its own, so that nothing of the host's is laid over.
 const OWN: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
+
+/// What there is only once, for the host too: among the first systemd raises limits. (In `kernel` and `net`
+/// there are settings that each namespace has for itself, and from which containers choose: they stay open.)
+const SETTINGS: [&str; 3] = ["/proc/sys/fs", "/proc/sys/vm", "/proc/sysrq-trigger"];
 
 /// For file systems of the kernel's.
 const QUIET: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -72,7 +77,7 @@ fn try_overlay() -> Result<(), Error> {
 }
 
 /// On the host: keeps the namespaces that get their task in this folder, until standard input ends, as the
-/// keeper of a second kernel does.
+/// warden keeps a second kernel.
 pub(super) fn keep(arguments: &[String]) -> Result<u8, Error> {
     let [folder] = arguments else {
         return Err(Error::new(format!("guest-namespaces FOLDER, not {arguments:?}")));
@@ -99,13 +104,13 @@ pub(super) fn keep(arguments: &[String]) -> Result<u8, Error> {
     command.arg("guest-first").arg(&cgroup.path).arg(folder).arg(&console);
     // By this systemd knows that the kernel isn't its own: that it must not set its clock, for one.
     command.env_clear().env("container", "grounds");
-    let mut first =
-        command.stdin(Stdio::null()).stderr(terminal).spawn().map_err(on("start", "process 1"))?;
-    // It holds the terminal, whose end would not come.
-    drop(command);
+    let stderr = terminal.try_clone().map_err(on("copy", &console))?;
+    let mut first = command.stdin(Stdio::null()).stderr(stderr).spawn().map_err(on("start", "process 1"))?;
     let _ = started.send(first.id() as i32);
     // This one is back when all others in the namespace are dead and gone: pid_namespaces(7).
     drop(first.wait());
+    // Held open until now: systemd opens it again and again, and a terminal ends where nobody has it open.
+    drop((command, terminal));
     drop(console_thread.join());
     cgroup.close().map(|()| 0)
 }
@@ -129,7 +134,7 @@ struct Cgroup {
 }
 
 impl Cgroup {
-    const PREFIX: &str = "grounds-";
+    const PREFIX: &str = "grounds-systemd-";
 
     /// How long what was killed may take to be gone from it.
     const EMPTYING: Duration = Duration::from_secs(5);
@@ -324,35 +329,38 @@ fn mount_point(line: &[u8]) -> Option<PathBuf> {
 fn devices(dev: &Path, folder: &Path, console: &Path) -> Result<(), Error> {
     file_system("tmpfs", dev, MsFlags::MS_NOSUID, "mode=755")?;
     let host = Path::new("/dev");
-    let devices = DEVICES.iter().map(|name| (host.join(name), dev.join(name)));
+    for name in DEVICES {
+        let Ok(node) = stat(&host.join(name)) else { continue };
+        let place = dev.join(name);
+        make(place.parent().unwrap_or(dev))?;
+        // Of its own: another mode given to the host's would be the host's too.
+        mknod(&place, SFlag::S_IFCHR, Mode::empty(), node.st_rdev).map_err(on("make", &place))?;
+        let mode = Permissions::from_mode(node.st_mode & 0o7777);
+        fs::set_permissions(&place, mode).map_err(on("open up", &place))?;
+    }
     let line = Path::new(SERIAL).file_name().unwrap_or_default();
-    let others = [(console.to_owned(), dev.join("console")), (folder.join(LINE), dev.join(line))];
-    for (from, to) in devices.chain(others).filter(|(from, _)| from.exists()) {
-        make(to.parent().unwrap_or(dev))?;
+    for (from, to) in [(console, dev.join("console")), (&folder.join(LINE), dev.join(line))] {
         File::create(&to).map_err(on("make", &to))?;
-        bind(&from, &to)?;
+        bind(from, &to)?;
     }
     Ok(())
 }
 
-/// Protects the kernel's settings, of which there is one set only, the host's. The network's are this
-/// namespace's own.
+/// Protects the kernel's settings from systemd and the task.
 fn protect() -> Result<(), Error> {
-    let run = Path::new(RUN);
     // A user namespace may mount these two only where they are seen whole somewhere: user_namespaces(7).
     for kind in ["proc", "sysfs"] {
-        make(&run.join(kind))?;
-        file_system(kind, run.join(kind), QUIET, "")?;
+        let place = Path::new(RUN).join(kind);
+        make(&place)?;
+        file_system(kind, &place, QUIET, "")?;
     }
     // Not every kernel has all of these.
-    let parts = ["/proc/sys", "/proc/sysrq-trigger"].map(Path::new);
-    for path in parts.into_iter().filter(|path| path.exists()) {
+    for path in SETTINGS.map(Path::new).into_iter().filter(|path| path.exists()) {
         bind(path, path)?;
         read_only(path)?;
     }
     let mounts = ["/sys", "/sys/kernel/security", "/sys/fs/selinux"].map(Path::new);
-    mounts.into_iter().filter(|path| path.is_dir()).try_for_each(read_only)?;
-    bind(&run.join("proc/sys/net"), Path::new("/proc/sys/net"))
+    mounts.into_iter().filter(|path| path.is_dir()).try_for_each(read_only)
 }
 
 fn read_only(path: &Path) -> Result<(), Error> {
