@@ -93,7 +93,14 @@ fn shown(output: &Output) -> String {
 }
 
 fn passes(plant: &str, words: &str) -> Outcome {
-    let output = planted(plant)?.output()?;
+    let mut output = planted(plant)?.output()?;
+    // The cgroup that another test has planted meanwhile is on this one's machine too.
+    for _ in 0..20 {
+        if !shown(&output).contains("/planted-") {
+            break;
+        }
+        output = planted(plant)?.output()?;
+    }
     let shown = shown(&output);
     assert!(output.status.success() && shown.contains(words), "{}: {shown}", output.status);
     Ok(())
@@ -239,7 +246,7 @@ fn a_cgroup_is_caught() -> Outcome {
     }
     fs::remove_dir(&cgroup)?;
     let number = process::id().to_string();
-    let outcome = fails_as(planted("cgroup")?.env("PLANTED_CGROUP", number), "left behind: cgroup ");
+    let outcome = fails_as(planted("cgroup")?.env("PLANTED_CGROUP", number), "cgroup /sys/fs/cgroup/");
     fs::remove_dir(&cgroup)?;
     outcome
 }
@@ -248,14 +255,14 @@ fn an_interface_is_caught() -> Outcome {
     grounds::root()?;
     netns()?;
     run("ip", "link show lo")?;
-    fails("interface", "left behind: interface planted0")
+    fails("interface", "interface planted0")
 }
 
 fn a_packet_filter_rule_is_caught() -> Outcome {
     grounds::root()?;
     netns()?;
     run("nft", "list ruleset")?;
-    fails("rule", "left behind: packet filter rule table inet planted")
+    fails("rule", "packet filter rule table inet planted")
 }
 
 fn a_file_among_the_state_is_caught() -> Outcome {
