@@ -68,7 +68,8 @@ fn mount_cgroups(cgroups: Cgroups) -> io::Result<()> {
     let unified = Path::new(CGROUPS).join("unified");
     let wanted = match cgroups {
         Cgroups::V1 => {
-            if unified.exists() {
+            // The folder stays where it was unmounted before.
+            if unified.join("cgroup.procs").exists() {
                 umount2(&unified, MntFlags::MNT_DETACH)?;
             }
             (true, false)

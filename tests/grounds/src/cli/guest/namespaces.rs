@@ -51,6 +51,9 @@ const QUIET: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags
 
 /// Says in one line why there can be no such namespaces here.
 pub(super) fn missing() -> Option<String> {
+    if Path::new(RUN).exists() {
+        return Some("this is such a ground already, or a guest".to_owned());
+    }
     let no_overlay = || match thread::spawn(try_overlay).join() {
         Ok(outcome) => outcome.err().map(|error| error.to_string()),
         Err(_) => Some("the trial of an overlay panicked".to_owned()),
