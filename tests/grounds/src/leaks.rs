@@ -39,7 +39,7 @@ impl Display for Left {
     }
 }
 
-/// What one process holds: descriptors, and the mounts and interfaces of its namespaces.
+/// What one process holds: descriptors, and the mounts of its namespace.
 #[derive(Debug)]
 pub struct Process {
     descriptors: BTreeMap<String, String>,
@@ -56,8 +56,8 @@ impl Process {
         Ok(Process { descriptors: descriptors()?, mounts: mounts()? })
     }
 
-    /// Tells what was added since: descriptors, children that nobody waited for (which are waited for now,
-    /// if they ended), mounts, and the namespaces that a descriptor or a mount keeps.
+    /// Tells what was added since: descriptors, threads, children that nobody waited for (which are waited
+    /// for now, if they ended), mounts, and the namespaces that a descriptor or a mount keeps.
     ///
     /// # Errors
     ///

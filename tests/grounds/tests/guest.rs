@@ -1,41 +1,38 @@
 //! The second kernel, as whoever runs `grounds run guest…` sees it.
 
+mod command;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{ExitCode, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use grounds::{Outcome, Stop, ignored, test};
-
-/// What `grounds run` exits with when it is not the task that failed.
-const BROKEN: i32 = 125;
-
-/// What it says before the reason why there is no such ground.
-const MISSING: &str = "can't be had here: ";
+use command::{BROKEN, ground, output, processes_with, text};
+use grounds::{Outcome, Stop, tests};
 
 fn main() -> ExitCode {
-    grounds::run(vec![
-        test("output_and_exit_code_come_back", output_and_exit_code_come_back),
-        test("no_byte_is_lost_or_changed", no_byte_is_lost_or_changed),
-        test("output_comes_while_the_task_runs", output_comes_while_the_task_runs),
-        test("a_signals_death_comes_back", a_signals_death_comes_back),
-        test("what_the_task_left_running_is_not_waited_for", what_the_task_left_running_is_not_waited_for),
-        test("a_task_that_hangs_is_ended", a_task_that_hangs_is_ended),
-        test("a_kernel_panic_is_told", a_kernel_panic_is_told),
-        test("a_program_that_is_not_there_is_told", a_program_that_is_not_there_is_told),
-        test("nothing_stays_when_the_command_is_killed", nothing_stays_when_the_command_is_killed),
-        test("only_what_was_shared_is_written_to_the_host", only_what_was_shared_is_written_to_the_host),
-        test("nothing_else_of_the_environment_is_inherited", nothing_else_of_the_environment_is_inherited),
-        test("every_controller_is_there", every_controller_is_there),
-        test("systemd_is_the_first_process", systemd_is_the_first_process),
-        test("systemd_starts_scopes", systemd_starts_scopes),
-        test("a_user_has_delegated_controllers", a_user_has_delegated_controllers),
-        test("a_user_has_subordinate_ids", a_user_has_subordinate_ids),
-        test("apparmor_confines", apparmor_confines),
-        test("selinux_is_on", selinux_is_on),
-        test("there_are_two_processors", there_are_two_processors),
+    grounds::run(tests![
+        output_and_exit_code_come_back,
+        no_byte_is_lost_or_changed,
+        output_comes_while_the_task_runs,
+        a_signals_death_comes_back,
+        what_the_task_left_running_is_not_waited_for,
+        a_task_that_hangs_is_ended,
+        a_kernel_panic_is_told,
+        a_program_that_is_not_there_is_told,
+        nothing_stays_when_the_command_is_killed,
+        only_what_was_shared_is_written_to_the_host,
+        nothing_else_of_the_environment_is_inherited,
+        every_controller_is_there,
+        systemd_is_the_first_process,
+        systemd_starts_scopes,
+        a_user_has_delegated_controllers,
+        a_user_has_subordinate_ids,
+        apparmor_confines,
+        selinux_is_on,
+        there_are_two_processors,
     ])
 }
 
@@ -229,38 +226,10 @@ fn sh(name: &str, script: &str) -> Result<Output, Stop> {
     output(&mut ground(name, &[], &["sh", "-c", script]))
 }
 
-/// Prepares to run a program on a ground, which ends after two minutes unless the options say otherwise.
-fn ground(name: &str, options: &[&str], words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grounds"));
-    command.args(["run", "--limit", "120"]).args(options).args([name, "--"]).args(words);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs it, if there is such a ground here.
-fn output(command: &mut Command) -> Result<Output, Stop> {
-    let output = command.output()?;
-    match text(&output.stderr).split_once(MISSING) {
-        Some((_, reason)) => Err(ignored(reason.trim())),
-        None => Ok(output),
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 fn assert_has_controllers(line: &str, wanted: &[&str]) {
     let found: Vec<&str> = line.split_whitespace().collect();
     let missing: Vec<_> = wanted.iter().filter(|name| !found.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?} missing in {line:?}");
-}
-
-/// Counts the processes that live and have the word in their arguments.
-fn processes_with(word: &str) -> Result<usize, Stop> {
-    let lines = fs::read_dir("/proc")?.flatten().map(|entry| entry.path().join("cmdline"));
-    // Of those that are gone or dead there is nothing to read.
-    Ok(lines.filter(|file| fs::read(file).is_ok_and(|line| text(&line).contains(word))).count())
 }
 
 /// A folder of the host, which goes when it is dropped.

@@ -1,10 +1,13 @@
 //! This kernel's other looks, seen by a program that is run there.
 
+mod command;
+
 use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use grounds::{Outcome, Stop, ignored, tests};
+use command::{output, text};
+use grounds::{Outcome, Stop, tests};
 
 fn main() -> ExitCode {
     grounds::run(tests![
@@ -30,17 +33,12 @@ fn sh(ground: &str, script: &str) -> Result<Output, Stop> {
 
 fn run(words: &[&str]) -> Result<Output, Stop> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_grounds"));
-    let output = command.arg("run").args(words).stdin(Stdio::null()).output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    match errors.split_once("can't be had here: ") {
-        Some((_, reason)) => Err(ignored(reason.trim())),
-        None => Ok(output),
-    }
+    output(command.arg("run").args(words).stdin(Stdio::null()))
 }
 
 fn said(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    text(&output.stdout).trim().to_owned()
 }
 
 fn the_exit_code_and_both_streams_come_back() -> Outcome {

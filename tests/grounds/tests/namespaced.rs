@@ -1,23 +1,20 @@
 //! systemd in namespaces of this kernel, as whoever runs `grounds run systemd` sees it.
 
+mod command;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::process::{Child, Command, ExitCode, Output};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use grounds::{Outcome, Stop, ignored, tests};
+use command::{BROKEN, output, text};
+use grounds::{Outcome, Stop, tests};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-/// What `grounds run` exits with when it is not the task that failed.
-const BROKEN: i32 = 125;
-
-/// What it says before the reason why there is no such ground.
-const MISSING: &str = "can't be had here: ";
 
 fn main() -> ExitCode {
     grounds::run(tests![
@@ -328,21 +325,5 @@ fn sh(script: &str) -> Result<Output, Stop> {
 
 /// Prepares to run a program on the ground, which ends after a minute unless the options say otherwise.
 fn ground(options: &[&str], words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grounds"));
-    command.args(["run", "--limit", "60"]).args(options).args(["systemd", "--"]).args(words);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs it, if there is such a ground here.
-fn output(command: &mut Command) -> Result<Output, Stop> {
-    let output = command.output()?;
-    match text(&output.stderr).split_once(MISSING) {
-        Some((_, reason)) => Err(ignored(reason.trim())),
-        None => Ok(output),
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    command::ground("systemd", &[&["--limit", "60"], options].concat(), words)
 }

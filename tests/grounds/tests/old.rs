@@ -2,29 +2,26 @@
 //!
 //! A boot takes ten seconds, so that each test asks for much.
 
+mod command;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, ExitCode, Output};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use grounds::{Outcome, Stop, ignored, test};
-
-/// What `grounds run` exits with when it is not the task that failed.
-const BROKEN: i32 = 125;
-
-/// What it says before the reason why there is no such ground.
-const MISSING: &str = "can't be had here: ";
+use command::{BROKEN, ground, is_had, output, processes_with, text};
+use grounds::{Outcome, Stop, tests};
 
 fn main() -> ExitCode {
-    grounds::run(vec![
-        test("the_kernel_is_old_and_has_every_controller", the_kernel_is_old_and_has_every_controller),
-        test("what_is_asked_for_is_loaded_from_modules", what_is_asked_for_is_loaded_from_modules),
-        test("no_byte_is_lost_or_changed", no_byte_is_lost_or_changed),
-        test("only_what_was_shared_is_written_to_the_host", only_what_was_shared_is_written_to_the_host),
-        test("a_kernel_panic_is_told", a_kernel_panic_is_told),
-        test("nothing_stays_when_the_command_is_killed", nothing_stays_when_the_command_is_killed),
-        test("what_is_missing_is_told", what_is_missing_is_told),
+    grounds::run(tests![
+        the_kernel_is_old_and_has_every_controller,
+        what_is_asked_for_is_loaded_from_modules,
+        no_byte_is_lost_or_changed,
+        only_what_was_shared_is_written_to_the_host,
+        a_kernel_panic_is_told,
+        nothing_stays_when_the_command_is_killed,
+        what_is_missing_is_told,
     ])
 }
 
@@ -114,39 +111,11 @@ fn what_is_missing_is_told() -> Outcome {
     Ok(())
 }
 
-/// Prepares to run a shell's script there, which ends after two minutes.
+/// Prepares to run a shell's script there.
 fn old(options: &[&str], script: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grounds"));
-    command.args(["run", "--limit", "120"]).args(options).args(["old", "--", "sh", "-c", script]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs it, if there is such a ground here.
-fn output(command: &mut Command) -> Result<Output, Stop> {
-    let output = command.output()?;
-    is_had(&output)?;
-    Ok(output)
-}
-
-fn is_had(output: &Output) -> Outcome {
-    match text(&output.stderr).split_once(MISSING) {
-        Some((_, reason)) => Err(ignored(reason.trim())),
-        None => Ok(()),
-    }
+    ground("old", options, &["sh", "-c", script])
 }
 
 fn lines(output: &Output) -> Vec<&str> {
     str::from_utf8(&output.stdout).unwrap_or("no text").lines().collect()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Counts the processes that live and have the word in their arguments.
-fn processes_with(word: &str) -> Result<usize, Stop> {
-    let files = fs::read_dir("/proc")?.flatten().map(|entry| entry.path().join("cmdline"));
-    // Of those that are gone or dead there is nothing to read.
-    Ok(files.filter(|file| fs::read(file).is_ok_and(|line| text(&line).contains(word))).count())
 }

@@ -105,6 +105,7 @@ pub(crate) fn run(
         };
         let mut reader = Reader { programs, next, open: None, log: &mut log, told: &mut told };
         let ended = reader.read_all(ground, filters);
+        let ended_well = matches!(ended, Ok(Ended::Code(0)));
         let why = match ended {
             Ok(Ended::Code(0)) => "it ended too early".to_owned(),
             Ok(Ended::Code(code)) => format!("exit code {code}"),
@@ -120,7 +121,7 @@ pub(crate) fn run(
             told(&programs[next], Outcome::of(&[broken], None, Duration::ZERO));
             return counts;
         } else {
-            if reached < programs.len() || !why.starts_with("it ended too early") {
+            if reached < programs.len() || !ended_well {
                 let outcome = Outcome::of(&[format!("after its end {broken}")], None, Duration::ZERO);
                 told(&programs[reached - 1], outcome);
             }

@@ -23,9 +23,8 @@ use guest::Task;
 use results::Row;
 use running::{Ended, Running};
 
-/// What is said of a ground that this machine or user can't give, and the exit code with it.
-const MISSING: &str = "can't be had here";
-const MISSING_CODE: u8 = 3;
+/// The exit code for a ground that this machine or user can't give.
+const MISSING: u8 = 3;
 
 const USAGE: &str = "\
 Runs programs and tests on a chosen ground.
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
     let outcome = dispatch(lexopt::Parser::from_env());
     outcome.unwrap_or_else(|error| {
         eprintln!("grounds: {error}");
-        ExitCode::from(if error.to_string().contains(MISSING) { MISSING_CODE } else { 2 })
+        ExitCode::from(2)
     })
 }
 
@@ -86,7 +85,7 @@ fn dispatch(mut parser: lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::
             Some("inside") => {
                 let words: Vec<OsString> = parser.raw_args()?.collect();
                 let (ground, argv) = words.split_first().ok_or("no ground")?;
-                let ground = Ground::parse(&ground.to_string_lossy())?.swap_remove(0);
+                let ground = one_ground(&ground.to_string_lossy())?;
                 Err(looks::become_task(&ground, argv).into())
             }
             _ => Err(format!("no command {word:?}; --help lists them").into()),
@@ -128,6 +127,10 @@ fn run(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Erro
     }
     let (ground, argv) = words.split_first().ok_or("run GROUND -- PROGRAM [ARGUMENT…]")?;
     let ground = one_ground(&ground.to_string_lossy())?;
+    if let Some(reason) = ground.missing() {
+        eprintln!("grounds: {ground} can't be had here: {reason}");
+        return Ok(ExitCode::from(MISSING));
+    }
     let task =
         Task { argv: argv.to_vec(), cwd: env::current_dir()?, env: env::vars_os().collect(), writable };
     let running = ground.start(&task, Duration::from_secs(limit))?;
@@ -141,14 +144,9 @@ fn run(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Erro
 }
 
 fn one_ground(word: &str) -> Result<Ground, String> {
-    let mut grounds = Ground::parse(word)?;
-    if grounds.len() != 1 {
-        return Err(format!("{word:?} is more than one ground"));
-    }
-    let ground = grounds.swap_remove(0);
-    match ground.missing() {
-        Some(reason) => Err(format!("{ground} {MISSING}: {reason}")),
-        None => Ok(ground),
+    match Ground::parse(word)?.as_slice() {
+        [ground] => Ok(ground.clone()),
+        _ => Err(format!("{word:?} is more than one ground")),
     }
 }
 
