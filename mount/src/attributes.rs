@@ -1,91 +1,98 @@
-//! The attributes of a mount: `ro`, `nosuid`, `noatime` and the like, as `MOUNT_ATTR_*` bits.
+//! The attributes of a mount: `ro`, `nosuid`, `noatime` and the like.
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-use nix::errno::Errno;
+use bitflags::bitflags;
 
-use crate::error::quote;
-use crate::sys::{self, attr, ms};
-use crate::{Error, ErrorKind, MountInfo, Options, Result, info};
+use crate::sys::ms;
+use crate::{MountInfo, Options};
+
+bitflags! {
+    /// The attributes of one mount, as [`mount_setattr(2)`] has them.
+    ///
+    /// How access times are kept is a field of which one value holds: [`NOATIME`](Self::NOATIME),
+    /// [`STRICTATIME`](Self::STRICTATIME), or none of them, which is `relatime`. Clear all of
+    /// [`ATIME`](Self::ATIME) to go back to it.
+    ///
+    /// ```
+    /// use mount::Attributes;
+    /// let options = mount::Options::parse("ro,nosuid,exec")?;
+    /// assert_eq!(options.attr_set(), Attributes::RDONLY | Attributes::NOSUID);
+    /// assert_eq!(options.attr_clear(), Attributes::NOEXEC);
+    /// # Ok::<(), mount::Error>(())
+    /// ```
+    ///
+    /// [`mount_setattr(2)`]: https://man7.org/linux/man-pages/man2/mount_setattr.2.html
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct Attributes: u64 {
+        /// `ro`: nothing can be written through this mount.
+        const RDONLY = 0x1;
+        /// `nosuid`: set-user-ID and set-group-ID bits and file capabilities have no effect.
+        const NOSUID = 0x2;
+        /// `nodev`: device files can't be opened.
+        const NODEV = 0x4;
+        /// `noexec`: programs can't be run.
+        const NOEXEC = 0x8;
+        /// `noatime`: access times aren't kept.
+        const NOATIME = 0x10;
+        /// `strictatime`: each access is kept.
+        const STRICTATIME = 0x20;
+        /// The mask of the field that says how access times are kept.
+        const ATIME = 0x70;
+        /// `nodiratime`: access times of directories aren't kept.
+        const NODIRATIME = 0x80;
+        /// `nosymfollow`: symbolic links aren't followed (Linux 5.10, as an attribute 5.14).
+        const NOSYMFOLLOW = 0x20_0000;
+    }
+}
 
 /// Those that take something away from whoever uses the mount.
-pub(crate) const RESTRICTIONS: u64 =
-    attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC | attr::NOSYMFOLLOW;
+pub(crate) const RESTRICTIONS: Attributes = Attributes::RDONLY
+    .union(Attributes::NOSUID)
+    .union(Attributes::NODEV)
+    .union(Attributes::NOEXEC)
+    .union(Attributes::NOSYMFOLLOW);
 
-const BITS: [(u64, u64); 6] = [
-    (attr::RDONLY, ms::RDONLY),
-    (attr::NOSUID, ms::NOSUID),
-    (attr::NODEV, ms::NODEV),
-    (attr::NOEXEC, ms::NOEXEC),
-    (attr::NODIRATIME, ms::NODIRATIME),
-    (attr::NOSYMFOLLOW, ms::NOSYMFOLLOW),
+const BITS: [(Attributes, u64); 6] = [
+    (Attributes::RDONLY, ms::RDONLY),
+    (Attributes::NOSUID, ms::NOSUID),
+    (Attributes::NODEV, ms::NODEV),
+    (Attributes::NOEXEC, ms::NOEXEC),
+    (Attributes::NODIRATIME, ms::NODIRATIME),
+    (Attributes::NOSYMFOLLOW, ms::NOSYMFOLLOW),
 ];
 
-/// Returns the `MS_*` bits for all attributes but the choice of atime.
-pub(crate) fn ms_flags(attributes: u64) -> u64 {
-    BITS.iter().filter(|(attribute, _)| attributes & attribute != 0).fold(0, |flags, (_, bit)| flags | bit)
-}
-
-/// As [`ms_flags`], with the choice of atime said aloud.
-pub(crate) fn ms_flags_and_atime(attributes: u64) -> u64 {
-    let atime = match attributes & attr::ATIME {
-        attr::NOATIME => ms::NOATIME,
-        attr::STRICTATIME => ms::STRICTATIME,
-        _ => ms::RELATIME,
-    };
-    ms_flags(attributes) | atime
-}
-
-/// Returns the attributes that a mount has.
-pub(crate) fn of(mount: &MountInfo) -> u64 {
-    let words =
-        mount.options.as_bytes().split(|&byte| byte == b',').filter_map(|word| str::from_utf8(word).ok());
-    let set = Options::from_words(words).map_or(0, |options| options.attr_set());
-    // The table says nothing where every access is kept.
-    let strict = !mount.has_option("noatime") && !mount.has_option("relatime");
-    set | if strict { attr::STRICTATIME } else { 0 }
-}
-
-/// Sets and clears attributes of the mount at `target`, or of the whole tree there. All others stay as they
-/// are.
-pub(crate) fn change(target: &Path, tree: bool, set: u64, clear: u64) -> Result<()> {
-    if set | clear == 0 {
-        return Ok(());
+impl Attributes {
+    /// Returns the `MS_*` bits for all attributes but the choice of atime.
+    pub(crate) fn ms_flags(self) -> u64 {
+        BITS.iter().filter(|(attribute, _)| self.contains(*attribute)).fold(0, |flags, (_, bit)| flags | bit)
     }
-    match sys::mount_setattr(target, tree, set, clear) {
-        // Before Linux 5.12, and where a filter is older than the call, which then answers EPERM.
-        Err(Errno::ENOSYS | Errno::EPERM) => by_remount(target, tree, set, clear),
-        result => result.map_err(|error| Error::os(changing(target), target, error)),
-    }
-}
 
-/// Does the same with mount(2), which replaces all attributes of one mount: the others are read and given
-/// again.
-fn by_remount(target: &Path, tree: bool, set: u64, clear: u64) -> Result<()> {
-    let refuse = |kind, path: &Path, why| Err(Error::new(kind, changing(path), why).at(path));
-    let id = info::mount_id(target)?;
-    let table = info::mounts()?;
-    let mounts = tree_of(&table, id, tree);
-    if mounts.is_empty() {
-        return refuse(ErrorKind::NotFound, target, "its mount is not in the mount table");
+    /// As [`ms_flags`](Self::ms_flags), with the choice of atime said aloud.
+    pub(crate) fn ms_flags_and_atime(self) -> u64 {
+        let atime = match self.intersection(Self::ATIME) {
+            Self::NOATIME => ms::NOATIME,
+            Self::STRICTATIME => ms::STRICTATIME,
+            _ => ms::RELATIME,
+        };
+        self.ms_flags() | atime
     }
-    for mount in mounts {
-        let path = &mount.mount_point;
-        if info::mount_id(path)? != mount.id {
-            let why = "it is covered by another mount, and this kernel has no mount_setattr";
-            return refuse(ErrorKind::Unsupported, path, why);
-        }
-        let wanted = of(mount) & !clear | set;
-        let flags = ms::REMOUNT | ms::BIND | ms_flags_and_atime(wanted);
-        sys::mount(None, path, None, flags, None).map_err(|error| Error::os(changing(path), path, error))?;
-    }
-    Ok(())
-}
 
-fn changing(path: &Path) -> String {
-    format!("set the attributes of {}", quote(path))
+    /// Returns the attributes that a mount has.
+    pub(crate) fn of(mount: &MountInfo) -> Self {
+        let words =
+            mount.options.as_bytes().split(|&byte| byte == b',').filter_map(|word| str::from_utf8(word).ok());
+        let set = Options::from_words(words).map_or(Self::empty(), |options| options.attr_set());
+        // The table says nothing where every access is kept.
+        let strict = !mount.has_option("noatime") && !mount.has_option("relatime");
+        if strict { set | Self::STRICTATIME } else { set }
+    }
+
+    /// Says whether these are as `set` and `clear` want them.
+    pub(crate) fn are(self, set: Self, clear: Self) -> bool {
+        self.intersection(set | clear) == set
+    }
 }
 
 /// Returns the mount with this id, and with `tree` those below it; a mount stands before its children.

@@ -88,10 +88,19 @@ impl Error {
     }
 
     pub(crate) fn os(what: impl fmt::Display, path: &Path, error: Errno) -> Self {
-        Error::io(what, path, &io::Error::from(error))
+        Error::call(what, error).at(path)
+    }
+
+    /// A system call's refusal that is about no path.
+    pub(crate) fn call(what: impl fmt::Display, error: Errno) -> Self {
+        Error::caused(what, &io::Error::from(error))
     }
 
     pub(crate) fn io(what: impl fmt::Display, path: &Path, error: &io::Error) -> Self {
+        Error::caused(what, error).at(path)
+    }
+
+    fn caused(what: impl fmt::Display, error: &io::Error) -> Self {
         let errno = error.raw_os_error();
         let kind = match errno.map(Errno::from_raw) {
             Some(Errno::ENOENT | Errno::ESRCH) => ErrorKind::NotFound,
@@ -101,12 +110,23 @@ impl Error {
             None if error.kind() == io::ErrorKind::InvalidInput => ErrorKind::InvalidInput,
             _ => ErrorKind::Other,
         };
-        Error { errno, ..Error::new(kind, what, error) }.at(path)
+        Error { errno, ..Error::new(kind, what, error) }
+    }
+
+    /// Says whether a call is missing, or refused by a filter that is older than the call.
+    pub(crate) fn is_missing_call(&self) -> bool {
+        matches!(self.errno.map(Errno::from_raw), Some(Errno::ENOSYS | Errno::EPERM))
     }
 
     /// Says it in better words than the kernel's, whose number stays.
-    pub(crate) fn because(self, why: &str, error: Errno) -> Self {
-        Error { why: why.to_owned(), errno: Some(error as i32), ..self }
+    pub(crate) fn because(self, why: impl fmt::Display, error: Errno) -> Self {
+        let why = format!("{why}: {}", io::Error::from(error));
+        Error { why, errno: Some(error as i32), ..self }
+    }
+
+    /// Gives it a path if it has none.
+    pub(crate) fn or_at(self, path: &Path) -> Self {
+        if self.path.is_some() { self } else { self.at(path) }
     }
 
     pub(crate) fn at(self, path: &Path) -> Self {

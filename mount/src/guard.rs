@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::quote;
-use crate::mount::Request;
-use crate::{Error, ErrorKind, Result, force_unmount, info, sys};
+use crate::request::Request;
+use crate::{At, Error, ErrorKind, Mount, Result, force_unmount, sys};
 
 /// Holds a mount, and unmounts it when dropped.
 ///
@@ -39,16 +39,21 @@ impl MountGuard {
         fs_type: &str,
         options: &str,
     ) -> Result<Self> {
-        let request = Request::new(source.as_ref(), target.as_ref(), fs_type, options)?;
+        let request = Request::new(source.as_ref(), At::Path(target.as_ref()), fs_type, options)?;
         if !request.is_new() {
             return Err(Error::options(options, "they change an existing mount, which a guard can't undo"));
         }
-        request.make()
+        let recursive = request.is_recursive();
+        let mount = request.make()?;
+        Self::new(&mount, recursive).inspect_err(|_| {
+            // Without an id no guard can undo it.
+            let _ = mount.detach();
+        })
     }
 
-    /// Holds the top mount at `path`, which was made a moment ago.
-    pub(crate) fn new(path: &Path, recursive: bool) -> Result<Self> {
-        Ok(MountGuard { path: path.to_owned(), id: info::mount_id(path)?, recursive, kept: false })
+    fn new(mount: &Mount, recursive: bool) -> Result<Self> {
+        let at = At::from(mount);
+        Ok(MountGuard { path: at.name(), id: at.id()?, recursive, kept: false })
     }
 
     /// Returns where it is mounted, without symbolic links.
@@ -85,7 +90,7 @@ impl MountGuard {
     }
 
     fn is_on_top(&self) -> bool {
-        info::mount_id(&self.path).is_ok_and(|id| id == self.id)
+        At::Path(&self.path).id().is_ok_and(|id| id == self.id)
     }
 }
 

@@ -123,7 +123,7 @@ pub fn mounted(path: impl AsRef<Path>) -> Result<bool> {
 
 pub(crate) fn mounted_at(path: &Path, follow: bool) -> Result<bool> {
     let what = || format!("look for a mount at {}", quote(path));
-    let status = sys::statx(path, follow).map_err(|error| Error::os(what(), path, error))?;
+    let status = sys::statx(path, follow, false).map_err(|error| Error::os(what(), path, error))?;
     if let Some(answer) = status.is_root {
         return Ok(answer);
     }
@@ -155,8 +155,8 @@ pub fn mount_of(path: impl AsRef<Path>) -> Result<Option<MountInfo>> {
 /// Returns the id of the mount that a path lies on. Needs no `/proc` where statx tells.
 pub(crate) fn mount_id(path: &Path) -> Result<u64> {
     let what = || format!("find the mount of {}", quote(path));
-    let status = sys::statx(path, true).map_err(|error| Error::os(what(), path, error))?;
-    if let Some(id) = status.mount_id {
+    let status = sys::statx(path, true, false).map_err(|error| Error::os(what(), path, error))?;
+    if let Some(sys::Id::Reused(id)) = status.id {
         return Ok(id);
     }
     let failed = |error: io::Error| Error::io(what(), path, &error);

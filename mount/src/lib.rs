@@ -35,18 +35,30 @@
 //! | `parseOptions` | [`Options`] | sent `nofail`, `x-*`, `nosymfollow` and quoted commas to the filesystem as they were |
 #![deny(unsafe_code)]
 
+mod at;
 mod attributes;
+mod context;
 mod error;
 mod guard;
+mod handle;
 mod info;
 mod mount;
 mod options;
+mod overlay;
 mod propagation;
+mod request;
+mod root;
 mod sys;
 
+pub use at::At;
+pub use attributes::Attributes;
+pub use context::{FsContext, Level, Message};
 pub use error::{Error, ErrorKind, Result};
 pub use guard::MountGuard;
+pub use handle::Mount;
 pub use info::{MountInfo, mount_of, mounted, mounts, mounts_of, parse};
 pub use mount::{force_mount, force_unmount, mount, unmount};
 pub use options::{Bind, Options};
+pub use overlay::Overlay;
 pub use propagation::Propagation;
+pub use root::Root;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::sys::{attr, ms};
-use crate::{Error, Propagation, Result, attributes};
+use crate::sys::ms;
+use crate::{Attributes, Error, Propagation, Result};
 
 /// The flags of a superblock that fsconfig(2) knows by name: set, cleared, and the bit for mount(2).
 const SUPERBLOCK: [(&str, &str, u64); 5] = [
@@ -44,9 +44,9 @@ pub enum Bind {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     words: Vec<String>,
-    attributes: Attributes,
-    recursive: Attributes,
-    superblock: Attributes, // MS_* bits
+    attributes: Marks,
+    recursive: Marks,
+    superblock: Marks, // MS_* bits
     bind: Option<Bind>,
     remount: bool,
     moves: bool,
@@ -60,7 +60,7 @@ pub struct Options {
 
 /// Bits to set and bits to clear; no bit is in both, but those of the atime field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Attributes {
+struct Marks {
     set: u64,
     clear: u64,
     atime: Option<Atime>,
@@ -84,7 +84,7 @@ enum Change {
     NotAtime(Atime),
 }
 
-impl Attributes {
+impl Marks {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Set(bits) => {
@@ -106,16 +106,21 @@ impl Attributes {
 
     fn attr_set(self) -> u64 {
         let atime = match self.atime {
-            None | Some(Atime::Default | Atime::Relatime) => attr::RELATIME,
-            Some(Atime::Noatime) => attr::NOATIME,
-            Some(Atime::Strictatime) => attr::STRICTATIME,
+            None | Some(Atime::Default | Atime::Relatime) => 0, // relatime
+            Some(Atime::Noatime) => Attributes::NOATIME.bits(),
+            Some(Atime::Strictatime) => Attributes::STRICTATIME.bits(),
         };
         self.set | atime
     }
 
     fn attr_clear(self) -> u64 {
-        self.clear | if self.atime.is_some() { attr::ATIME } else { 0 }
+        self.clear | if self.atime.is_some() { Attributes::ATIME.bits() } else { 0 }
     }
+}
+
+/// Returns the `MS_*` bits of attributes, as [`Attributes::ms_flags`] does.
+fn ms_flags(bits: u64) -> u64 {
+    Attributes::from_bits_retain(bits).ms_flags()
 }
 
 impl Options {
@@ -156,12 +161,12 @@ impl Options {
     pub fn flags(&self) -> u64 {
         // On a bind, MS_RDONLY is the mount's; elsewhere it is the superblock's.
         let read_only = match self.bind {
-            Some(_) => attributes::ms_flags(self.attributes.set & attr::RDONLY),
+            Some(_) => ms_flags(self.attributes.set & Attributes::RDONLY.bits()),
             None => self.superblock.set & ms::RDONLY,
         };
         let mut flags = read_only
             | self.superblock.set & !ms::RDONLY
-            | attributes::ms_flags(self.attributes.set & !attr::RDONLY);
+            | ms_flags(self.attributes.set & !Attributes::RDONLY.bits());
         flags |= match self.attributes.atime {
             None | Some(Atime::Default) => 0,
             Some(Atime::Relatime) => ms::RELATIME,
@@ -177,29 +182,29 @@ impl Options {
         flags | if self.moves { ms::MOVE } else { 0 }
     }
 
-    /// Returns the `MOUNT_ATTR_*` bits to set on the mount, for [`mount_setattr(2)`] and fsmount(2).
+    /// Returns the attributes to set on the mount, for [`mount_setattr(2)`] and fsmount(2).
     ///
     /// [`mount_setattr(2)`]: https://man7.org/linux/man-pages/man2/mount_setattr.2.html
-    pub fn attr_set(&self) -> u64 {
-        self.attributes.attr_set()
+    pub fn attr_set(&self) -> Attributes {
+        Attributes::from_bits_retain(self.attributes.attr_set())
     }
 
-    /// Returns the `MOUNT_ATTR_*` bits to clear on the mount.
+    /// Returns the attributes to clear on the mount.
     ///
-    /// The way of keeping access times is a field, not a bit: choosing one puts all of `MOUNT_ATTR__ATIME`
-    /// here.
-    pub fn attr_clear(&self) -> u64 {
-        self.attributes.attr_clear()
+    /// The way of keeping access times is a field, not a bit: choosing one puts all of
+    /// [`ATIME`](Attributes::ATIME) here.
+    pub fn attr_clear(&self) -> Attributes {
+        Attributes::from_bits_retain(self.attributes.attr_clear())
     }
 
-    /// Returns the `MOUNT_ATTR_*` bits to set on the mount and on every mount below: `rro`, `ro=recursive`.
-    pub fn recursive_set(&self) -> u64 {
-        self.recursive.attr_set()
+    /// Returns the attributes to set on the mount and on every mount below: `rro`, `ro=recursive`.
+    pub fn recursive_set(&self) -> Attributes {
+        Attributes::from_bits_retain(self.recursive.attr_set())
     }
 
-    /// Returns the `MOUNT_ATTR_*` bits to clear on the mount and on every mount below: `rrw`, `rsuid`.
-    pub fn recursive_clear(&self) -> u64 {
-        self.recursive.attr_clear()
+    /// Returns the attributes to clear on the mount and on every mount below: `rrw`, `rsuid`.
+    pub fn recursive_clear(&self) -> Attributes {
+        Attributes::from_bits_retain(self.recursive.attr_clear())
     }
 
     /// Returns the words for the superblock, as `FSCONFIG_SET_FLAG` of [`fsconfig(2)`] takes them: `ro`,
@@ -381,18 +386,18 @@ fn contradiction(a: impl fmt::Display, b: impl fmt::Display) -> String {
 
 fn attribute(word: &str) -> Option<Change> {
     Some(match word {
-        "ro" => Change::Set(attr::RDONLY),
-        "rw" => Change::Clear(attr::RDONLY),
-        "nosuid" => Change::Set(attr::NOSUID),
-        "suid" => Change::Clear(attr::NOSUID),
-        "nodev" => Change::Set(attr::NODEV),
-        "dev" => Change::Clear(attr::NODEV),
-        "noexec" => Change::Set(attr::NOEXEC),
-        "exec" => Change::Clear(attr::NOEXEC),
-        "nodiratime" => Change::Set(attr::NODIRATIME),
-        "diratime" => Change::Clear(attr::NODIRATIME),
-        "nosymfollow" => Change::Set(attr::NOSYMFOLLOW),
-        "symfollow" => Change::Clear(attr::NOSYMFOLLOW),
+        "ro" => Change::Set(Attributes::RDONLY.bits()),
+        "rw" => Change::Clear(Attributes::RDONLY.bits()),
+        "nosuid" => Change::Set(Attributes::NOSUID.bits()),
+        "suid" => Change::Clear(Attributes::NOSUID.bits()),
+        "nodev" => Change::Set(Attributes::NODEV.bits()),
+        "dev" => Change::Clear(Attributes::NODEV.bits()),
+        "noexec" => Change::Set(Attributes::NOEXEC.bits()),
+        "exec" => Change::Clear(Attributes::NOEXEC.bits()),
+        "nodiratime" => Change::Set(Attributes::NODIRATIME.bits()),
+        "diratime" => Change::Clear(Attributes::NODIRATIME.bits()),
+        "nosymfollow" => Change::Set(Attributes::NOSYMFOLLOW.bits()),
+        "symfollow" => Change::Clear(Attributes::NOSYMFOLLOW.bits()),
         "noatime" => Change::Atime(Atime::Noatime),
         "atime" => Change::NotAtime(Atime::Noatime),
         "relatime" => Change::Atime(Atime::Relatime),
@@ -452,24 +457,24 @@ mod tests {
     #[test]
     fn each_word_has_its_bits() {
         for (word, flags, set, clear) in [
-            ("ro", ms::RDONLY, attr::RDONLY, 0),
-            ("rw", 0, 0, attr::RDONLY),
-            ("nosuid", ms::NOSUID, attr::NOSUID, 0),
-            ("suid", 0, 0, attr::NOSUID),
-            ("nodev", ms::NODEV, attr::NODEV, 0),
-            ("dev", 0, 0, attr::NODEV),
-            ("noexec", ms::NOEXEC, attr::NOEXEC, 0),
-            ("exec", 0, 0, attr::NOEXEC),
-            ("nodiratime", ms::NODIRATIME, attr::NODIRATIME, 0),
-            ("diratime", 0, 0, attr::NODIRATIME),
-            ("nosymfollow", ms::NOSYMFOLLOW, attr::NOSYMFOLLOW, 0),
-            ("symfollow", 0, 0, attr::NOSYMFOLLOW),
-            ("noatime", ms::NOATIME, attr::NOATIME, attr::ATIME),
-            ("relatime", ms::RELATIME, attr::RELATIME, attr::ATIME),
-            ("strictatime", ms::STRICTATIME, attr::STRICTATIME, attr::ATIME),
-            ("atime", 0, 0, attr::ATIME),
-            ("norelatime", 0, 0, attr::ATIME),
-            ("nostrictatime", 0, 0, attr::ATIME),
+            ("ro", ms::RDONLY, Attributes::RDONLY.bits(), 0),
+            ("rw", 0, 0, Attributes::RDONLY.bits()),
+            ("nosuid", ms::NOSUID, Attributes::NOSUID.bits(), 0),
+            ("suid", 0, 0, Attributes::NOSUID.bits()),
+            ("nodev", ms::NODEV, Attributes::NODEV.bits(), 0),
+            ("dev", 0, 0, Attributes::NODEV.bits()),
+            ("noexec", ms::NOEXEC, Attributes::NOEXEC.bits(), 0),
+            ("exec", 0, 0, Attributes::NOEXEC.bits()),
+            ("nodiratime", ms::NODIRATIME, Attributes::NODIRATIME.bits(), 0),
+            ("diratime", 0, 0, Attributes::NODIRATIME.bits()),
+            ("nosymfollow", ms::NOSYMFOLLOW, Attributes::NOSYMFOLLOW.bits(), 0),
+            ("symfollow", 0, 0, Attributes::NOSYMFOLLOW.bits()),
+            ("noatime", ms::NOATIME, Attributes::NOATIME.bits(), Attributes::ATIME.bits()),
+            ("relatime", ms::RELATIME, 0, Attributes::ATIME.bits()),
+            ("strictatime", ms::STRICTATIME, Attributes::STRICTATIME.bits(), Attributes::ATIME.bits()),
+            ("atime", 0, 0, Attributes::ATIME.bits()),
+            ("norelatime", 0, 0, Attributes::ATIME.bits()),
+            ("nostrictatime", 0, 0, Attributes::ATIME.bits()),
             ("sync", ms::SYNCHRONOUS, 0, 0),
             ("async", 0, 0, 0),
             ("dirsync", ms::DIRSYNC, 0, 0),
@@ -489,11 +494,11 @@ mod tests {
         ] {
             let options = parse(word);
             assert_eq!(
-                (options.flags(), options.attr_set(), options.attr_clear()),
+                (options.flags(), options.attr_set().bits(), options.attr_clear().bits()),
                 (flags, set, clear),
                 "{word}"
             );
-            assert_eq!((options.recursive_set(), options.recursive_clear()), (0, 0), "{word}");
+            assert!(options.recursive_set().is_empty() && options.recursive_clear().is_empty(), "{word}");
             assert!(options.data().is_empty() && options.userspace().is_empty(), "{word}");
         }
     }
@@ -501,30 +506,31 @@ mod tests {
     #[test]
     fn the_words_of_container_runtimes_hold_for_the_tree() {
         for (word, set, clear) in [
-            ("rro", attr::RDONLY, 0),
-            ("ro=recursive", attr::RDONLY, 0),
-            ("rrw", 0, attr::RDONLY),
-            ("rnosuid", attr::NOSUID, 0),
-            ("rsuid", 0, attr::NOSUID),
-            ("rnodev", attr::NODEV, 0),
-            ("rdev", 0, attr::NODEV),
-            ("rnoexec", attr::NOEXEC, 0),
-            ("rexec", 0, attr::NOEXEC),
-            ("rnodiratime", attr::NODIRATIME, 0),
-            ("rdiratime", 0, attr::NODIRATIME),
-            ("rrelatime", attr::RELATIME, attr::ATIME),
-            ("rnorelatime", 0, attr::ATIME),
-            ("rnoatime", attr::NOATIME, attr::ATIME),
-            ("ratime", 0, attr::ATIME),
-            ("rstrictatime", attr::STRICTATIME, attr::ATIME),
-            ("rnostrictatime", 0, attr::ATIME),
-            ("rnosymfollow", attr::NOSYMFOLLOW, 0),
-            ("rsymfollow", 0, attr::NOSYMFOLLOW),
-            ("nosuid=recursive", attr::NOSUID, 0),
+            ("rro", Attributes::RDONLY.bits(), 0),
+            ("ro=recursive", Attributes::RDONLY.bits(), 0),
+            ("rrw", 0, Attributes::RDONLY.bits()),
+            ("rnosuid", Attributes::NOSUID.bits(), 0),
+            ("rsuid", 0, Attributes::NOSUID.bits()),
+            ("rnodev", Attributes::NODEV.bits(), 0),
+            ("rdev", 0, Attributes::NODEV.bits()),
+            ("rnoexec", Attributes::NOEXEC.bits(), 0),
+            ("rexec", 0, Attributes::NOEXEC.bits()),
+            ("rnodiratime", Attributes::NODIRATIME.bits(), 0),
+            ("rdiratime", 0, Attributes::NODIRATIME.bits()),
+            ("rrelatime", 0, Attributes::ATIME.bits()),
+            ("rnorelatime", 0, Attributes::ATIME.bits()),
+            ("rnoatime", Attributes::NOATIME.bits(), Attributes::ATIME.bits()),
+            ("ratime", 0, Attributes::ATIME.bits()),
+            ("rstrictatime", Attributes::STRICTATIME.bits(), Attributes::ATIME.bits()),
+            ("rnostrictatime", 0, Attributes::ATIME.bits()),
+            ("rnosymfollow", Attributes::NOSYMFOLLOW.bits(), 0),
+            ("rsymfollow", 0, Attributes::NOSYMFOLLOW.bits()),
+            ("nosuid=recursive", Attributes::NOSUID.bits(), 0),
         ] {
             let options = parse(word);
-            assert_eq!((options.recursive_set(), options.recursive_clear()), (set, clear), "{word}");
-            assert_eq!((options.attr_set(), options.attr_clear(), options.flags()), (0, 0, 0), "{word}");
+            assert_eq!((options.recursive_set().bits(), options.recursive_clear().bits()), (set, clear), "{word}");
+            assert!(options.attr_set().is_empty() && options.attr_clear().is_empty(), "{word}");
+            assert_eq!(options.flags(), 0, "{word}");
         }
         assert!(parse("tmpcopyup").tmpcopyup() && parse("idmap").idmap() && parse("ridmap").ridmap());
     }
@@ -532,20 +538,20 @@ mod tests {
     #[test]
     fn read_only_may_be_the_mount_or_the_filesystem() {
         let (mount, filesystem, both) = (parse("ro=vfs"), parse("ro=fs"), parse("ro"));
-        assert_eq!((mount.attr_set(), mount.superblock_flags()), (attr::RDONLY, vec![]));
-        assert_eq!((filesystem.attr_set(), filesystem.superblock_flags()), (0, vec!["ro"]));
-        assert_eq!((both.attr_set(), both.superblock_flags()), (attr::RDONLY, vec!["ro"]));
+        assert_eq!((mount.attr_set(), mount.superblock_flags()), (Attributes::RDONLY, vec![]));
+        assert_eq!((filesystem.attr_set(), filesystem.superblock_flags()), (Attributes::empty(), vec!["ro"]));
+        assert_eq!((both.attr_set(), both.superblock_flags()), (Attributes::RDONLY, vec!["ro"]));
         assert_eq!((mount.flags(), filesystem.flags()), (0, ms::RDONLY));
         assert_eq!(parse("rw,sync,nolazytime,silent").superblock_flags(), ["rw", "sync", "nolazytime"]);
     }
 
     #[test]
     fn the_last_word_holds() {
-        assert_eq!(parse("ro,rw").attr_set(), 0);
-        assert_eq!(parse("rw,ro").attr_clear(), 0);
-        assert_eq!(parse("noatime,strictatime").attr_set(), attr::STRICTATIME);
-        assert_eq!(parse("noatime,norelatime").attr_set(), attr::NOATIME);
-        assert_eq!(parse("noatime,atime").attr_set(), 0);
+        assert_eq!(parse("ro,rw").attr_set(), Attributes::empty());
+        assert_eq!(parse("rw,ro").attr_clear(), Attributes::empty());
+        assert_eq!(parse("noatime,strictatime").attr_set(), Attributes::STRICTATIME);
+        assert_eq!(parse("noatime,norelatime").attr_set(), Attributes::NOATIME);
+        assert_eq!(parse("noatime,atime").attr_set(), Attributes::empty());
         assert_eq!(parse("rbind,bind").bind(), Some(Bind::Recursive));
         assert_eq!(parse("sync,async").flags(), 0);
     }
@@ -567,7 +573,7 @@ mod tests {
         // An SELinux label has commas: `context="system_u:object_r:tmp_t:s0:c127,c456"`.
         let options = parse(r#"nosuid,context="u:r:t:s0:c1,c2",lowerdir=/a\,b:/c\\,ro"#);
         assert_eq!(options.data(), [r#"context="u:r:t:s0:c1,c2""#, r"lowerdir=/a\,b:/c\\"]);
-        assert_eq!(options.attr_set(), attr::NOSUID | attr::RDONLY);
+        assert_eq!(options.attr_set(), Attributes::NOSUID | Attributes::RDONLY);
         assert_eq!(parse(&options.to_string()), options);
         assert!(
             Options::parse(r#"context="u:r"#).unwrap_err().to_string().ends_with("a quote is not closed")

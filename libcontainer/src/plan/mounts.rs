@@ -122,10 +122,10 @@ fn filesystem(
     let (fstype, source, target) = (text(&mount.kind)?, text(&mount.source)?, inside(&mount.destination)?);
     let mut data = options.data().to_vec();
     // `ro` is the mount's, so that what comes later can still be made in it; `ro=fs` has nothing else.
-    let of_mount = options.attr_set() & libc::MOUNT_ATTR_RDONLY != 0;
+    let of_mount = options.attr_set().contains(mount::Attributes::RDONLY);
     let words = options.superblock_flags().into_iter();
     data.extend(words.filter(|word| !(of_mount && *word == "ro") && *word != "rw").map(str::to_owned));
-    new_mount(builder, slot, &fstype, &source, &data, options.attr_set())?;
+    new_mount(builder, slot, &fstype, &source, &data, options.attr_set().bits())?;
     builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve });
     Ok(())
 }
@@ -160,11 +160,11 @@ fn attributes(builder: &mut Builder, tree: Slot, options: &Options, bind: bool) 
 
 /// The same, with attributes that no option can take away.
 fn forced(builder: &mut Builder, tree: Slot, options: &Options, bind: bool, attributes: u64) {
-    let (set, clear) = (options.attr_set() | attributes, options.attr_clear() & !attributes);
+    let (set, clear) = (options.attr_set().bits() | attributes, options.attr_clear().bits() & !attributes);
     if bind && (set != 0 || clear != 0) {
         builder.op(Op::Attributes { tree, set, clear, propagation: 0, recursive: false });
     }
-    let (set, clear) = (options.recursive_set(), options.recursive_clear() & !attributes);
+    let (set, clear) = (options.recursive_set().bits(), options.recursive_clear().bits() & !attributes);
     if set != 0 || clear != 0 {
         builder.op(Op::Attributes { tree, set, clear, propagation: 0, recursive: true });
     }
@@ -223,7 +223,7 @@ fn hierarchy(
     } else {
         let fstype = if hierarchy.name.is_empty() { c"cgroup2" } else { c"cgroup" };
         let source = c"cgroup".to_owned();
-        new_mount(builder, slot, &fstype.to_owned(), &source, &hierarchy.options, options.attr_set())?;
+        new_mount(builder, slot, &fstype.to_owned(), &source, &hierarchy.options, options.attr_set().bits())?;
     }
     builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve: 0 });
     // The host's own control groups: to look at, at most (CVE-2023-25809).

@@ -1,13 +1,17 @@
 //! The door to the kernel: the constants of its interface, and what nix doesn't wrap.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, OsStr};
+pub(crate) mod api;
+
+use std::ffi::{CStr, CString, OsStr};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::Result;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::mount::{MntFlags, MsFlags};
 
 /// Flags of mount(2), the same on every architecture.
@@ -37,31 +41,6 @@ pub(crate) mod ms {
     pub(crate) const LAZYTIME: u64 = 1 << 25;
 }
 
-/// Attributes of mount_setattr(2).
-pub(crate) mod attr {
-    pub(crate) const RDONLY: u64 = 0x1;
-    pub(crate) const NOSUID: u64 = 0x2;
-    pub(crate) const NODEV: u64 = 0x4;
-    pub(crate) const NOEXEC: u64 = 0x8;
-    /// The mask of a field that holds one of three values.
-    pub(crate) const ATIME: u64 = 0x70;
-    pub(crate) const RELATIME: u64 = 0x00;
-    pub(crate) const NOATIME: u64 = 0x10;
-    pub(crate) const STRICTATIME: u64 = 0x20;
-    pub(crate) const NODIRATIME: u64 = 0x80;
-    pub(crate) const NOSYMFOLLOW: u64 = 0x20_0000;
-}
-
-/// `struct mount_attr` of linux/mount.h.
-#[repr(C)]
-#[derive(Default)]
-struct MountAttr {
-    attr_set: u64,
-    attr_clr: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
 /// The attribute is missing in libc for some targets.
 const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
 
@@ -80,79 +59,94 @@ pub(crate) fn mount(
 /// Calls umount2(2), never on what a symbolic link points to.
 pub(crate) fn unmount(target: &Path, detach: bool) -> Result<()> {
     let detach = if detach { MntFlags::MNT_DETACH } else { MntFlags::empty() };
-    retry(|| nix::mount::umount2(target, MntFlags::UMOUNT_NOFOLLOW | detach))
+    umount2(target, MntFlags::UMOUNT_NOFOLLOW | detach)
 }
 
-/// Calls mount_setattr(2), on the whole tree of mounts if `tree`.
-pub(crate) fn mount_setattr(target: &Path, tree: bool, set: u64, clear: u64) -> Result<()> {
-    let target = c_string(target)?;
-    let flags = if tree { libc::AT_RECURSIVE } else { 0 };
-    let attributes = MountAttr { attr_set: set, attr_clr: clear, ..MountAttr::default() };
-    retry(|| {
-        // SAFETY: the path and the attributes outlive the call, and the size given is theirs.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_mount_setattr,
-                libc::AT_FDCWD,
-                target.as_ptr(),
-                flags,
-                &raw const attributes,
-                size_of::<MountAttr>(),
-            )
-        };
-        Errno::result(result).map(drop)
-    })
+/// Calls umount2(2).
+pub(crate) fn umount2(target: &Path, flags: MntFlags) -> Result<()> {
+    retry(|| nix::mount::umount2(target, flags))
 }
 
-/// What statx(2) tells about the mount under a path; `None` where this kernel is too old for it (5.8).
+/// What statx(2) tells about the mount under a path; `None` where this kernel is too old for it.
+#[derive(Clone, Copy)]
 pub(crate) struct Status {
+    /// Whether the path is the root of a mount (Linux 5.8).
     pub(crate) is_root: Option<bool>,
-    pub(crate) mount_id: Option<u64>,
+    pub(crate) id: Option<Id>,
 }
 
-/// Calls statx(2), for what it tells about mounts.
-pub(crate) fn statx(path: &Path, follow: bool) -> Result<Status> {
-    let path = c_string(path)?;
+/// A number of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Id {
+    /// Never given to another mount (Linux 6.8).
+    Unique(u64),
+    /// That of mountinfo, given again once the mount is gone (Linux 5.8).
+    Reused(u64),
+}
+
+/// The bit by which statx(2) is asked for the unique id; libc has it for some targets only.
+const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
+
+/// Calls statx(2) on a path, for what it tells about the mount there.
+pub(crate) fn statx(path: &Path, follow: bool, unique: bool) -> Result<Status> {
     let follow = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+    statx_at(libc::AT_FDCWD, &c_string(path)?, follow, unique)
+}
+
+/// Calls statx(2) on a descriptor.
+pub(crate) fn statx_fd(fd: BorrowedFd<'_>, unique: bool) -> Result<Status> {
+    statx_at(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, unique)
+}
+
+fn statx_at(dir: RawFd, path: &CStr, flags: i32, unique: bool) -> Result<Status> {
     // What is asked for is known here: no server of a network filesystem needs to be waited for.
-    let flags = libc::AT_NO_AUTOMOUNT | libc::AT_STATX_DONT_SYNC | follow;
+    let flags = libc::AT_NO_AUTOMOUNT | libc::AT_STATX_DONT_SYNC | flags;
+    let mask = if unique { STATX_MNT_ID_UNIQUE } else { libc::STATX_MNT_ID };
     let mut answer = MaybeUninit::<libc::statx>::zeroed();
     let result = retry(|| {
         // Not libc::statx: where the kernel refuses, glibc makes an answer up from stat, without the mount.
         // SAFETY: the path is a C string, and the kernel writes one statx into `answer`.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_statx,
-                libc::AT_FDCWD,
-                path.as_ptr(),
-                flags,
-                libc::STATX_MNT_ID,
-                answer.as_mut_ptr(),
-            )
-        };
+        let result =
+            unsafe { libc::syscall(libc::SYS_statx, dir, path.as_ptr(), flags, mask, answer.as_mut_ptr()) };
         Errno::result(result)
     });
     match result {
         // Filters older than the call answer EPERM, which statx(2) itself never does.
-        Err(Errno::ENOSYS | Errno::EPERM) => return Ok(Status { is_root: None, mount_id: None }),
+        Err(Errno::ENOSYS | Errno::EPERM) => return Ok(Status { is_root: None, id: None }),
         Err(error) => return Err(error),
         Ok(_) => {}
     }
     // SAFETY: zeroed bytes are a valid statx, whatever of it the kernel wrote.
     let answer = unsafe { answer.assume_init() };
     let tells_root = answer.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT != 0;
-    let tells_id = answer.stx_mask & libc::STATX_MNT_ID != 0;
+    let id = match answer.stx_mask {
+        mask if mask & STATX_MNT_ID_UNIQUE != 0 => Some(Id::Unique(answer.stx_mnt_id)),
+        mask if mask & libc::STATX_MNT_ID != 0 => Some(Id::Reused(answer.stx_mnt_id)),
+        _ => None,
+    };
     Ok(Status {
         is_root: tells_root.then_some(answer.stx_attributes & STATX_ATTR_MOUNT_ROOT != 0),
-        mount_id: tells_id.then_some(answer.stx_mnt_id),
+        id,
     })
 }
 
-fn c_string(path: &Path) -> Result<CString> {
+/// Calls openat2(2) (Linux 5.6) for a path beneath a directory, which no link leaves.
+pub(crate) fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
+    retry(|| nix::fcntl::openat2(dir, path, how))
+}
+
+/// Returns the kernel's error in one of the standard library's, which there always is one in.
+pub(crate) fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+pub(crate) fn c_string(path: &Path) -> Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
 }
 
-fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}
