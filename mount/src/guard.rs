@@ -51,6 +51,19 @@ impl MountGuard {
         })
     }
 
+    /// Attaches a mount, and holds it with all mounts of its tree.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mount::attach`].
+    pub fn attach<'a>(mount: &Mount, at: impl Into<At<'a>>) -> Result<Self> {
+        mount.attach(at)?;
+        Self::new(mount, true).inspect_err(|_| {
+            // As above.
+            let _ = mount.detach();
+        })
+    }
+
     fn new(mount: &Mount, recursive: bool) -> Result<Self> {
         let at = At::from(mount);
         Ok(MountGuard { path: at.name(), id: at.id()?, recursive, kept: false })
