@@ -6,6 +6,7 @@
 //! | `bridge` | a network bridge with an address |
 //! | `graph` | names for entities in a small database |
 //! | `bind_mount` | a file mounted on another, read-only |
+//! | `findmnt` | the tree of mounts, with those that are hidden |
 
 mod rootfs;
 

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     grounds::run(tests![
         graph_prints_the_children,
         bind_mount_shows_one_file_in_place_of_another,
+        findmnt_draws_the_tree_of_mounts,
         bridge_can_be_run_twice,
         bridge_tells_an_ordinary_user_what_to_do,
         container_shows_that_it_is_one,
@@ -35,6 +36,19 @@ fn bind_mount_shows_one_file_in_place_of_another() -> Outcome {
     contains(&text, "myotherfile now says: I am myfile")?;
     contains(&text, "Read-only file system")?;
     contains(&text, "unmounted, it says: I am myotherfile")
+}
+
+fn findmnt_draws_the_tree_of_mounts() -> Outcome {
+    let text = printed(&mut example("findmnt")?)?;
+    contains(&text, "TARGET")?;
+    contains(&text, "─/proc ")?;
+    let below = printed(example("findmnt")?.arg("/proc/self/status"))?;
+    contains(below.lines().nth(1).unwrap_or_default(), "/proc ")?;
+    let own = std::process::id().to_string();
+    contains(&printed(example("findmnt")?.arg(own))?, "─/proc ")?;
+    let output = example("findmnt")?.arg("/nowhere").output()?;
+    assert!(!output.status.success());
+    contains(&String::from_utf8_lossy(&output.stderr), "findmnt: \"/nowhere\": No such file or directory")
 }
 
 fn bridge_can_be_run_twice() -> Outcome {

@@ -99,6 +99,7 @@ impl Hierarchies {
     /// [`NotFound`](ErrorKind::NotFound) where no hierarchy is mounted.
     pub fn parse(mountinfo: &[u8], membership: &[u8]) -> Result<Hierarchies> {
         let mounts = mount::parse(mountinfo)
+            .map(|entry| Ok(MountInfo::from(entry?)))
             .collect::<mount::Result<Vec<_>>>()
             .map_err(|e| Error::new(ErrorKind::Malformed, e.to_string()))?;
         Hierarchies::from_parts(&mounts, membership)

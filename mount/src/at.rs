@@ -1,14 +1,14 @@
 //! Where: a path, an open file, or a path beneath a root.
 
-use std::{fmt, io};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use crate::error::quote;
-use crate::{Error, Mount, MountInfo, Result, Root, sys};
+use crate::{Error, Mount, MountInfo, Result, Root, Table, statmount, sys};
 
 /// A place to mount on, to unmount or to look at.
 ///
@@ -98,24 +98,44 @@ impl At<'_> {
     ///
     /// As [`mount_of`](crate::mount_of).
     pub fn mount_of(self) -> Result<Option<MountInfo>> {
+        let status = self.ask(true);
+        let status = status.map_err(|error| Error::os(self.finding(), &self.name(), error))?;
+        // Two system calls, where the kernel has both. What they refuse, the table shows or refuses too.
+        if let Some(sys::Id::Unique(id)) = status.id
+            && let Ok(found) = statmount::of_unique_id(id)
+        {
+            return Ok(found);
+        }
         let id = self.id()?;
-        Ok(crate::mounts()?.into_iter().find(|mount| mount.id == id))
+        Ok(Table::read()?.iter().find(|mount| mount.id() == id).map(MountInfo::from))
     }
 
     /// Returns the id in mountinfo of the mount that the place lies on. Needs no `/proc` where statx tells.
     pub(crate) fn id(self) -> Result<u64> {
-        let what = || format!("find the mount of {self}");
         match self.ask(false) {
             Ok(sys::Status { id: Some(sys::Id::Reused(id)), .. }) => return Ok(id),
             Ok(_) => {}
-            Err(error) => return Err(Error::os(what(), &self.name(), error)),
+            Err(error) => return Err(Error::os(self.finding(), &self.name(), error)),
         }
-        let failed = |error: io::Error| Error::io(what(), &self.name(), &error);
-        let fd = self.open(what())?;
+        let failed = |error: io::Error| Error::io(self.finding(), &self.name(), &error);
+        let fd = self.open(self.finding())?;
         let info = format!("/proc/thread-self/fdinfo/{}", fd.as_raw_fd());
         let info = std::fs::read_to_string(info).map_err(failed)?;
         let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
         id.ok_or_else(|| failed(io::Error::from(io::ErrorKind::InvalidData)))
+    }
+
+    /// Returns the unique id of the mount that the place lies on, where the kernel has such ids (Linux 6.8).
+    pub(crate) fn unique_id(self) -> Result<Option<u64>> {
+        match self.ask(true) {
+            Ok(sys::Status { id: Some(sys::Id::Unique(id)), .. }) => Ok(Some(id)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(Error::os(self.finding(), &self.name(), error)),
+        }
+    }
+
+    fn finding(self) -> String {
+        format!("find the mount of {self}")
     }
 
     /// Opens the place by `O_PATH`, with links followed at its end too; `what` begins the error.

@@ -1,10 +1,11 @@
 //! A mount that goes when its owner goes.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::error::quote;
 use crate::request::Request;
-use crate::{At, Error, ErrorKind, Mount, Result, force_unmount, sys};
+use crate::{At, Error, ErrorKind, Mount, Result, Unmount};
 
 /// Holds a mount, and unmounts it when dropped.
 ///
@@ -22,6 +23,7 @@ use crate::{At, Error, ErrorKind, Mount, Result, force_unmount, sys};
 pub struct MountGuard {
     path: PathBuf,
     id: u64,
+    unique_id: Option<u64>,
     recursive: bool,
     kept: bool,
 }
@@ -37,18 +39,20 @@ impl MountGuard {
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
         fs_type: &str,
-        options: &str,
+        options: impl AsRef<OsStr>,
     ) -> Result<Self> {
-        let request = Request::new(source.as_ref(), At::Path(target.as_ref()), fs_type, options)?;
+        Self::mount_at(source.as_ref(), target.as_ref().into(), fs_type, options.as_ref())
+    }
+
+    pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &OsStr) -> Result<Self> {
+        let request = Request::new(source, target, fs_type, options)?;
         if !request.is_new() {
-            return Err(Error::options(options, "they change an existing mount, which a guard can't undo"));
+            let why = "its options change an existing mount, which a guard can't undo";
+            let what = format!("mount {} on {target}", quote(source));
+            return Err(Error::new(ErrorKind::InvalidInput, what, why).at(&target.name()));
         }
-        let recursive = request.is_recursive();
         let mount = request.make()?;
-        Self::new(&mount, recursive).inspect_err(|_| {
-            // Without an id no guard can undo it.
-            let _ = mount.detach();
-        })
+        Self::new(&mount, request.is_recursive())
     }
 
     /// Attaches a mount, and holds it with all mounts of its tree.
@@ -58,18 +62,23 @@ impl MountGuard {
     /// As [`Mount::attach`].
     pub fn attach<'a>(mount: &Mount, at: impl Into<At<'a>>) -> Result<Self> {
         mount.attach(at)?;
-        Self::new(mount, true).inspect_err(|_| {
-            // As above.
+        Self::new(mount, true)
+    }
+
+    /// Holds what has just been mounted, or takes it away again.
+    fn new(mount: &Mount, recursive: bool) -> Result<Self> {
+        let at = At::from(mount);
+        let held = at.id().and_then(|id| {
+            let unique_id = at.unique_id()?;
+            Ok(MountGuard { path: at.name(), id, unique_id, recursive, kept: false })
+        });
+        held.inspect_err(|_| {
+            // Without an id no guard can undo it; what failed is told.
             let _ = mount.detach();
         })
     }
 
-    fn new(mount: &Mount, recursive: bool) -> Result<Self> {
-        let at = At::from(mount);
-        Ok(MountGuard { path: at.name(), id: at.id()?, recursive, kept: false })
-    }
-
-    /// Returns where it is mounted, without symbolic links.
+    /// Returns where it was mounted, without symbolic links.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -81,8 +90,8 @@ impl MountGuard {
 
     /// Unmounts it, and tells how that went.
     ///
-    /// A busy mount is tried again for up to a second, and left as it is if that doesn't help. A recursive
-    /// bind is detached in one piece, in use or not: its mounts may be locked to each other.
+    /// A busy mount is tried again for up to a second, and left as it is if that doesn't help. A tree of mounts is
+    /// detached in one piece, in use or not: its mounts may be locked to each other.
     ///
     /// # Errors
     ///
@@ -92,18 +101,19 @@ impl MountGuard {
         self.kept = true;
         if !self.is_on_top() {
             let what = format!("unmount {}", quote(&self.path));
-            return Err(Error::new(ErrorKind::NotMounted, what, "it is gone, or covered by another mount")
-                .at(&self.path));
+            let why = "it is gone, or covered by another mount";
+            return Err(Error::new(ErrorKind::NotMounted, what, why).at(&self.path));
         }
-        if self.recursive {
-            let failed = |error| Error::os(format_args!("unmount {}", quote(&self.path)), &self.path, error);
-            return sys::unmount(&self.path, true).map_err(failed);
-        }
-        force_unmount(&self.path)
+        Unmount::new().lazy(self.recursive).run(&self.path)
     }
 
     fn is_on_top(&self) -> bool {
-        At::Path(&self.path).id().is_ok_and(|id| id == self.id)
+        let at = At::Path(&self.path);
+        // The id of mountinfo may be another mount's by now; the unique one can't.
+        match self.unique_id {
+            Some(id) => at.unique_id().is_ok_and(|there| there == Some(id)),
+            None => at.id().is_ok_and(|id| id == self.id),
+        }
     }
 }
 
@@ -111,7 +121,7 @@ impl Drop for MountGuard {
     fn drop(&mut self) {
         if !self.kept && self.is_on_top() {
             // Nobody is there to be told; close() tells.
-            let _ = sys::unmount(&self.path, true);
+            let _ = Unmount::new().lazy(true).run(&self.path);
         }
     }
 }

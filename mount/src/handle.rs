@@ -273,7 +273,8 @@ impl Mount {
                        a mount that is shared with its parent";
             return refuse(ErrorKind::Unsupported, why);
         }
-        let why = "a mount that another one shares, or that another user namespace has locked, can't be moved";
+        let why =
+            "a mount that another one shares, or that another user namespace has locked, can't be moved";
         refuse(ErrorKind::InvalidInput, why)
     }
 
@@ -382,9 +383,8 @@ fn why_not_cloned(at: At<'_>, recursive: bool, what: &str, error: Errno) -> Erro
         }
         Ok(None) => refused.because("it lies on a mount of another namespace, or on a detached one", error),
         // copy_tree() takes no part of what another user namespace has locked together.
-        _ if !recursive => {
-            refused.because("mounts below it are locked to it by a user namespace: take them along (rbind)", error)
-        }
+        _ if !recursive => refused
+            .because("mounts below it are locked to it by a user namespace: take them along (rbind)", error),
         _ => refused,
     }
 }
@@ -392,7 +392,9 @@ fn why_not_cloned(at: At<'_>, recursive: bool, what: &str, error: Errno) -> Erro
 /// Finds what the kernel means when it doesn't map ids.
 fn why_not_mapped(what: impl Display, error: Errno) -> Error {
     let (kind, why) = match error {
-        Errno::EINVAL => (ErrorKind::Unsupported, "this filesystem's ids can't be mapped, or not on this kernel"),
+        Errno::EINVAL => {
+            (ErrorKind::Unsupported, "this filesystem's ids can't be mapped, or not on this kernel")
+        }
         Errno::EPERM => (
             ErrorKind::PermissionDenied,
             "it must be detached and not mapped yet, and the user namespace not the initial one",

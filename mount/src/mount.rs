@@ -1,22 +1,14 @@
 //! Mounting and unmounting: the functions of 2014.
 
+use std::ffi::OsStr;
 use std::path::Path;
-use std::time::Duration;
-use std::{fs, thread};
 
-use nix::errno::Errno;
-
-use crate::error::quote;
 use crate::request::Request;
-use crate::{At, Error, ErrorKind, Result, info, sys};
-
-/// How often a busy mount is tried again, and the pause between two tries.
-const TRIES: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::{At, ErrorKind, Result, Unmount};
 
 /// Mounts `source` on `target`, unless the same is mounted there already.
 ///
-/// `options` are words as in fstab; [`Options`] tells which. With `bind`, `source` is a file or directory and
+/// `options` are words as in fstab; [`Options`](crate::Options) tells which. With `bind`, `source` is a file or directory and
 /// `fs_type` is ignored: `none` by custom.
 ///
 /// - *Mounted already.* If the top mount at `target` is the same one (for a bind: the same file or directory;
@@ -30,7 +22,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///   `mount("none", "/", "none", "rprivate")`.
 /// - *All or nothing.* If a later step fails, a new mount is taken away again.
 ///
-/// Words for userspace (`nofail`, `x-*`) are accepted and have no effect; nor have, on a bind, words for the
+/// - *Ids.* `X-mount.idmap=b:0:100000:65536` maps the ids of a new mount, and with `ridmap` of all below.
+///
+/// Other words for userspace (`nofail`, `x-*`) are accepted and have no effect; nor have, on a bind, words for the
 /// filesystem. `target` is looked up once, with symbolic links followed; [`Root`](crate::Root) mounts beneath
 /// a directory that no link leads out of.
 ///
@@ -49,11 +43,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// [`InvalidInput`](ErrorKind::InvalidInput) for options that contradict each other, that the filesystem doesn't
 /// know, or that are longer than the kernel takes. What the filesystem says is in the error's words.
 #[doc(alias = "Mount")]
-pub fn mount(source: impl AsRef<Path>, target: impl AsRef<Path>, fs_type: &str, options: &str) -> Result<()> {
-    mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type, options)
+pub fn mount(
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    fs_type: &str,
+    options: impl AsRef<OsStr>,
+) -> Result<()> {
+    mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type, options.as_ref())
 }
 
-pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &str) -> Result<()> {
+pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &OsStr) -> Result<()> {
     let request = Request::new(source, target, fs_type, options)?;
     if request.is_new() && request.is_there_already()? { Ok(()) } else { request.run() }
 }
@@ -70,12 +69,12 @@ pub fn force_mount(
     source: impl AsRef<Path>,
     target: impl AsRef<Path>,
     fs_type: &str,
-    options: &str,
+    options: impl AsRef<OsStr>,
 ) -> Result<()> {
-    force_mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type, options)
+    force_mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type, options.as_ref())
 }
 
-pub(crate) fn force_mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &str) -> Result<()> {
+pub(crate) fn force_mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &OsStr) -> Result<()> {
     Request::new(source, target, fs_type, options)?.run()
 }
 
@@ -91,7 +90,11 @@ pub(crate) fn force_mount_at(source: &Path, target: At<'_>, fs_type: &str, optio
 /// [`PermissionDenied`](ErrorKind::PermissionDenied) where the mount is not this user's to take away.
 #[doc(alias = "Unmount")]
 pub fn unmount(target: impl AsRef<Path>) -> Result<()> {
-    match force_unmount(target) {
+    unmount_at(At::Path(target.as_ref()))
+}
+
+pub(crate) fn unmount_at(target: At<'_>) -> Result<()> {
+    match Unmount::new().run(target) {
         Err(error) if error.kind() == ErrorKind::NotMounted => Ok(()),
         result => result,
     }
@@ -106,33 +109,5 @@ pub fn unmount(target: impl AsRef<Path>) -> Result<()> {
 /// As [`unmount`], and [`NotMounted`](ErrorKind::NotMounted) if nothing is mounted there.
 #[doc(alias = "ForceUnmount")]
 pub fn force_unmount(target: impl AsRef<Path>) -> Result<()> {
-    let target = target.as_ref();
-    let mut tries = 1;
-    loop {
-        match sys::unmount(target, false) {
-            Ok(()) => return Ok(()),
-            Err(Errno::EBUSY) if tries < TRIES => thread::sleep(PAUSE),
-            Err(error) => return Err(why_not_unmounted(target, error)),
-        }
-        tries += 1;
-    }
+    Unmount::new().run(target.as_ref())
 }
-
-/// Finds what umount2 means: EINVAL stands for four things, and EPERM comes before any look at the path.
-fn why_not_unmounted(target: &Path, error: Errno) -> Error {
-    let what = format!("unmount {}", quote(target));
-    let doubtful = matches!(error, Errno::EINVAL | Errno::EPERM);
-    if doubtful && fs::symlink_metadata(target).is_ok_and(|file| file.is_symlink()) {
-        let why = "it is a symbolic link, and what it points to is not touched";
-        return Error::new(ErrorKind::InvalidInput, what, why).at(target);
-    }
-    if doubtful && info::mounted_at(target, false).is_ok_and(|mounted| !mounted) {
-        return Error::new(ErrorKind::NotMounted, what, "nothing is mounted there").at(target);
-    }
-    if error == Errno::EINVAL {
-        let why = "locked by the user namespace that made it, or \"/\"";
-        return Error::os(what, target, Errno::EPERM).because(why, error);
-    }
-    Error::os(what, target, error)
-}
-

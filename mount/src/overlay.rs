@@ -1,5 +1,6 @@
 //! Overlay filesystems of any number of layers.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,15 +13,17 @@ use crate::context::STRING_MAX;
 use crate::request::DATA_MAX;
 use crate::{At, Attributes, Error, ErrorKind, FsContext, Mount, Result, sys};
 
-/// The key of a layer that is added to others (Linux 6.5).
+/// The key of a layer that is added to others.
 const LOWER: &str = "lowerdir+";
-/// The key of a layer that only gives file contents (Linux 6.5).
+/// The key of a layer that only gives file contents.
 const DATA: &str = "datadir+";
+/// When they came.
+const SINCE: &str = "Linux 6.8";
 
 /// An [overlay filesystem] that is to be mounted: directories shown as one, with at most 500 below.
 ///
 /// Paths may have any length and hold any bytes, commas and colons too. Each layer goes to the kernel on its
-/// own, where it can (Linux 6.5): nothing is cut, and a layer that isn't there is an error.
+/// own, where it can (Linux 6.8): nothing is cut, and a layer that isn't there is an error.
 ///
 /// ```no_run
 /// mount::Overlay::new()
@@ -124,7 +127,7 @@ impl<'a> Overlay<'a> {
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create). Before Linux 6.5 all options together may have 4,095 bytes.
+    /// As [`create`](Self::create). Before Linux 6.8 all options together may have 4,095 bytes.
     pub fn mount<'b>(&self, at: impl Into<At<'b>>) -> Result<()> {
         let at = at.into();
         let what = format!("mount overlay on {at}");
@@ -141,7 +144,7 @@ impl<'a> Overlay<'a> {
     ///
     /// [`NotFound`](ErrorKind::NotFound) for a layer that isn't there, with its path;
     /// [`InvalidInput`](ErrorKind::InvalidInput) for no layer, or more than the kernel's 500;
-    /// [`Unsupported`](ErrorKind::Unsupported) before Linux 6.5.
+    /// [`Unsupported`](ErrorKind::Unsupported) before Linux 6.8.
     pub fn create(&self) -> Result<Mount> {
         self.create_as("make overlay")
     }
@@ -172,6 +175,7 @@ impl<'a> Overlay<'a> {
         }
         let mut context = FsContext::open_as("overlay", what.to_owned())?;
         let mut open = Vec::new();
+        single_layers(&mut context, what)?;
         context.set_string("source", &self.source)?;
         for (key, value) in &self.options {
             match value {
@@ -207,7 +211,7 @@ impl<'a> Overlay<'a> {
         }
         let why = format!(
             "{} layers need {} bytes, of which mount(2) takes {DATA_MAX}, and this kernel takes no layer alone \
-             (Linux 6.5)",
+             ({SINCE})",
             self.lower.len() + self.data.len(),
             data.text.len()
         );
@@ -216,7 +220,7 @@ impl<'a> Overlay<'a> {
 
     fn data_with(&self, what: &str, longest: usize) -> Result<Data> {
         if !self.data.is_empty() {
-            let why = "this kernel has no layers that only give data (Linux 6.5)";
+            let why = format!("this kernel has no layers that only give data ({SINCE})");
             return Err(Error::new(ErrorKind::Unsupported, what, why));
         }
         let mut open = Vec::new();
@@ -260,14 +264,14 @@ pub(crate) struct Words {
 
 impl Words {
     /// Takes `lowerdir=/b:/a,upperdir=/u,workdir=/w` and the like apart.
-    pub(crate) fn parse<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
+    pub(crate) fn parse<'w>(parameters: impl Iterator<Item = (&'w str, Option<Cow<'w, OsStr>>)>) -> Self {
         let mut overlay = Words::default();
-        for word in words {
-            match word.split_once('=') {
-                Some(("lowerdir", value)) => {
+        for (key, value) in parameters {
+            match (key, value) {
+                ("lowerdir", Some(value)) => {
                     // What follows a double colon only gives data; an empty layer is the kernel's to refuse.
                     let (mut data, mut empty) = (false, false);
-                    for layer in layers(value) {
+                    for layer in layers(&value) {
                         if layer.as_os_str().is_empty() && !empty {
                             (data, empty) = (true, true);
                         } else if data {
@@ -278,12 +282,11 @@ impl Words {
                         }
                     }
                 }
-                Some((LOWER, value)) => overlay.lower.push(value.into()),
-                Some((DATA, value)) => overlay.data.push(value.into()),
-                Some(("upperdir", value)) => overlay.upper = layers(value).into_iter().next(),
-                Some(("workdir", value)) => overlay.work = layers(value).into_iter().next(),
-                Some((key, value)) => overlay.others.push((key.to_owned(), Some(value.into()))),
-                None => overlay.others.push((word.to_owned(), None)),
+                (LOWER, Some(value)) => overlay.lower.push(value.into_owned().into()),
+                (DATA, Some(value)) => overlay.data.push(value.into_owned().into()),
+                ("upperdir", Some(value)) => overlay.upper = layers(&value).into_iter().next(),
+                ("workdir", Some(value)) => overlay.work = layers(&value).into_iter().next(),
+                (key, value) => overlay.others.push((key.to_owned(), value.map(Cow::into_owned))),
             }
         }
         overlay
@@ -301,9 +304,9 @@ impl Words {
 }
 
 /// Splits at colons, and undoes the escapes that keep a colon, a comma or a backslash in a path.
-fn layers(value: &str) -> Vec<PathBuf> {
+fn layers(value: &OsStr) -> Vec<PathBuf> {
     let mut layers = vec![Vec::new()];
-    let mut bytes = value.bytes();
+    let mut bytes = value.as_bytes().iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
             b':' => layers.push(Vec::new()),
@@ -320,6 +323,21 @@ fn layers(value: &str) -> Vec<PathBuf> {
 struct Data {
     text: OsString,
     _open: Vec<OwnedFd>,
+}
+
+/// Says whether the kernel takes layers one by one.
+fn single_layers(context: &mut FsContext, what: &str) -> Result<()> {
+    let missing = |errno: Errno| {
+        let why = format!("this kernel takes no layer alone ({LOWER}, {SINCE})");
+        Err(Error::new(ErrorKind::Unsupported, what, "").because(why, errno))
+    };
+    match context.set_flag(LOWER) {
+        // Older kernels collect whatever they are given, and look at it when it's too late.
+        Ok(_) => missing(Errno::EINVAL),
+        Err(error) if error.to_string().contains("Unknown parameter") => missing(Errno::EINVAL),
+        // A layer without a path.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Gives the kernel one layer: its path, or itself where the path is too long to be given.
@@ -343,17 +361,7 @@ fn set_layer(context: &mut FsContext, key: &str, at: At<'_>, open: &mut Vec<Owne
             set
         }
     };
-    refused.map_err(|error| explain(error, key, at, context.what()))
-}
-
-/// Says which layer it was, and when the kernel is too old for it.
-fn explain(error: Error, key: &str, at: At<'_>, what: &str) -> Error {
-    let text = error.to_string();
-    if error.raw_os_error() == Some(libc::EINVAL) && text.contains("Unknown parameter") && key.ends_with('+') {
-        let why = format!("this kernel has no {key} (Linux 6.5)");
-        return Error::new(ErrorKind::Unsupported, what, "").because(why, Errno::EINVAL);
-    }
-    error.at(&at.name())
+    refused.map_err(|error| error.at(&at.name()))
 }
 
 fn path_of(at: At<'_>, longest: usize, open: &mut Vec<OwnedFd>) -> Result<OsString> {
@@ -389,7 +397,7 @@ mod tests {
     use super::*;
 
     fn words(text: &[&str]) -> Words {
-        Words::parse(text.iter().copied())
+        Words::parse(crate::Options::from_words(text).unwrap().parameters())
     }
 
     #[test]
@@ -397,7 +405,8 @@ mod tests {
         let overlay = words(&[r"lowerdir=/a:/b\:c\,d\\e::/data:/more", "metacopy=on", "volatile"]);
         assert_eq!(overlay.lower, [Path::new("/a"), Path::new(r"/b:c,d\e")]);
         assert_eq!(overlay.data, [Path::new("/data"), Path::new("/more")]);
-        let options: Vec<_> = overlay.others.iter().map(|(key, value)| (key.as_str(), value.is_some())).collect();
+        let options: Vec<_> =
+            overlay.others.iter().map(|(key, value)| (key.as_str(), value.is_some())).collect();
         assert_eq!(options, [("metacopy", true), ("volatile", false)]);
     }
 

@@ -1,5 +1,6 @@
 //! One request to mount: which calls make it, and what they leave undone.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +17,9 @@ use crate::context::{STRING_MAX, unknown};
 use crate::error::quote;
 use crate::overlay::Words;
 use crate::sys::{self, api, ms};
-use crate::{At, Attributes, Bind, Error, ErrorKind, FsContext, Mount, MountInfo, Options, Result};
+use crate::{
+    At, Attributes, Bind, Error, ErrorKind, FsContext, IdMapping, Mount, MountInfo, Options, Result,
+};
 
 /// mount(2) takes one page of filesystem options, and cuts what is longer without a word.
 pub(crate) const DATA_MAX: usize = 4095;
@@ -29,22 +32,24 @@ pub(crate) struct Request<'a> {
     target: OwnedFd,
     fs_type: &'a str,
     options: Options,
+    mapping: Option<IdMapping>,
     what: String,
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(source: &'a Path, at: At<'a>, fs_type: &'a str, options: &str) -> Result<Self> {
+    pub(crate) fn new(source: &'a Path, at: At<'a>, fs_type: &'a str, options: &OsStr) -> Result<Self> {
         let what = format!("mount {} on {at}", quote(source));
         let options = Options::parse(options)?;
         let refuse = |why: &str| Err(Error::new(ErrorKind::InvalidInput, &what, why).at(&at.name()));
-        if options.idmap() || options.ridmap() {
-            return refuse("mapping ids needs a user namespace, which is not given here");
+        let mapping = options.id_mapping()?;
+        if (options.idmap() || options.ridmap()) && mapping.is_none() {
+            return refuse("the words idmap and ridmap need X-mount.idmap= to say which ids");
         }
         if options.tmpcopyup() {
             return refuse("tmpcopyup is for container runtimes");
         }
         let target = at.open(format_args!("{what}: find the target"))?;
-        Ok(Request { source, at, target, fs_type, options, what })
+        Ok(Request { source, at, target, fs_type, options, mapping, what })
     }
 
     /// Says whether a mount is to be made, rather than changed.
@@ -84,12 +89,13 @@ impl<'a> Request<'a> {
         if self.fs_type == "overlay" && self.has_long_words() {
             return self.make_overlay();
         }
-        if self.only_mount2_says_it() {
+        if self.only_mount2_says_it() && self.mapping.is_none() {
             return self.make_by_mount2();
         }
         match self.make_detached() {
+            Err(error) if self.mapping.is_some() => Err(error),
             // Before Linux 5.2, or a filter that is older than the calls.
-            Err(error) if error.is_missing_call() => {
+            Err(error) if error.is_missing_call() || self.is_beyond_fsmount(&error) => {
                 // The first error says more than the old call does.
                 self.make_by_mount2().map_err(|old| if old.is_missing_call() { error } else { old })
             }
@@ -99,6 +105,11 @@ impl<'a> Request<'a> {
                 Ok(mount)
             }
         }
+    }
+
+    /// Says whether this attribute was the reason: mount(2) had it four versions before fsmount(2).
+    fn is_beyond_fsmount(&self, error: &Error) -> bool {
+        error.kind() == ErrorKind::Unsupported && self.options.attr_set().contains(Attributes::NOSYMFOLLOW)
     }
 
     /// Says whether there is a word that the new calls don't know.
@@ -111,15 +122,13 @@ impl<'a> Request<'a> {
 
     /// Says whether a word is longer than fsconfig(2) takes; mount(2) takes it if they aren't many.
     fn has_long_words(&self) -> bool {
-        self.options.data().iter().any(|word| {
-            let (key, value) = word.split_once('=').unwrap_or((word, ""));
-            key.len().max(value.len()) > STRING_MAX
-        })
+        let length = |value: Option<Cow<'_, OsStr>>| value.map_or(0, |value| value.len());
+        self.options.parameters().any(|(key, value)| key.len().max(length(value)) > STRING_MAX)
     }
 
     /// Makes an overlay whose layers are more than one string: they go one by one.
     fn make_overlay(&self) -> Result<Mount> {
-        let words = Words::parse(self.options.data().iter().map(String::as_str));
+        let words = Words::parse(self.options.parameters());
         let read_only = self.options.superblock_flags().contains(&"ro");
         let overlay =
             words.overlay().source(self.source).attributes(self.options.attr_set()).read_only(read_only);
@@ -156,10 +165,10 @@ impl<'a> Request<'a> {
         for flag in self.options.superblock_flags() {
             context.set_flag(flag)?;
         }
-        for word in self.options.data() {
-            match word.split_once('=') {
-                Some((key, value)) => context.set_string(key, value)?,
-                None => context.set_flag(word)?,
+        for (key, value) in self.options.parameters() {
+            match value {
+                Some(value) => context.set_string(key, value)?,
+                None => context.set_flag(key)?,
             };
         }
         Ok(())
@@ -167,6 +176,9 @@ impl<'a> Request<'a> {
 
     /// Attaches a mount and gives it what is asked for, where the kernel lets us before anybody sees it.
     fn attach(&self, mount: &Mount) -> Result<()> {
+        if let Some(mapping) = &self.mapping {
+            self.map_ids(mount, mapping)?;
+        }
         let early = match self.change(mount) {
             Ok(()) => true,
             // Before Linux 5.12 there is only mount(2) for this, which knows no detached mount.
@@ -186,6 +198,22 @@ impl<'a> Request<'a> {
             // What failed is told.
             let _ = mount.detach();
         })
+    }
+
+    /// Maps the ids as `X-mount.idmap=` says. There is no other way than the new calls.
+    fn map_ids(&self, mount: &Mount, mapping: &IdMapping) -> Result<()> {
+        let namespace = match mapping {
+            IdMapping::Ids(map) => map.user_namespace()?,
+            IdMapping::Namespace(path) => {
+                let file = fs::File::open(path);
+                file.map_err(|error| Error::io(&self.what, path, &error))?.into()
+            }
+        };
+        if self.options.ridmap() {
+            mount.map_ids_recursive(namespace.as_fd())
+        } else {
+            mount.map_ids(namespace.as_fd())
+        }
     }
 
     /// Gives a mount the attributes that are asked for.
@@ -278,15 +306,17 @@ impl<'a> Request<'a> {
         if self.options.bind().is_none() {
             return Ok(present.fs_type == self.fs_type && present.source == self.source.as_os_str());
         }
-        let source =
-            fs::metadata(self.source).map_err(|error| Error::io(&self.what, self.source, &error))?;
-        let target =
-            fstat(&self.target).map_err(|error| Error::os(&self.what, &self.at.name(), error))?;
+        let source = fs::metadata(self.source).map_err(|error| Error::io(&self.what, self.source, &error))?;
+        let target = fstat(&self.target).map_err(|error| Error::os(&self.what, &self.at.name(), error))?;
         Ok((source.dev(), source.ino()) == (target.st_dev, target.st_ino))
     }
 
     fn is_as_asked(&self, present: &MountInfo) -> Result<bool> {
         let options = &self.options;
+        if present.has_option("idmapped") || self.mapping.is_some() {
+            // Which ids it has can't be told.
+            return Ok(false);
+        }
         if !Attributes::of(present).are(options.attr_set(), options.attr_clear()) {
             return Ok(false);
         }
@@ -336,19 +366,23 @@ impl Request<'_> {
 
     /// Opens the mount that has just covered the target.
     fn find_made(&self) -> Result<Mount> {
-        let made = match self.at {
-            // The descriptor is what is covered; its name leads to what covers it.
-            At::Fd(_) => {
+        let covered = At::Fd(self.target.as_fd()).id()?;
+        // A descriptor, and a root that covers itself, lead to what is covered; its name leads to what covers.
+        let named = match self.at {
+            At::Fd(_) => None,
+            at => Some(at.open(&self.what)?),
+        };
+        let made = match named {
+            Some(fd) if At::Fd(fd.as_fd()).id()? != covered => fd,
+            _ => {
                 let link = magic_link(self.target.as_fd());
-                let path =
-                    fs::read_link(&link).map_err(|error| Error::io(&self.what, &link, &error))?;
+                let path = fs::read_link(&link).map_err(|error| Error::io(&self.what, &link, &error))?;
                 At::Path(&path).open(&self.what)?
             }
-            at => at.open(&self.what)?,
         };
         let mount = Mount::new(made, self.at.to_string());
-        let (covered, made) = (At::Fd(self.target.as_fd()).id()?, At::from(&mount).id()?);
-        if covered == made || !At::from(&mount).mounted()? {
+        let is_child = mount.info()?.is_some_and(|made| made.parent == covered);
+        if !is_child || !At::from(&mount).mounted()? {
             let why = "its place was renamed meanwhile, and it is taken away again";
             return Err(Error::new(ErrorKind::NotFound, &self.what, why).at(&self.at.name()));
         }
@@ -405,13 +439,13 @@ impl Request<'_> {
     }
 
     fn data(&self) -> Result<Option<OsString>> {
-        let words = self.options.data();
-        let data = words.join(",");
+        let data = self.options.mount_data()?;
         if data.len() > DATA_MAX {
-            let why = format!("{} bytes of filesystem options, of which mount(2) takes {DATA_MAX}", data.len());
+            let why =
+                format!("{} bytes of filesystem options, of which mount(2) takes {DATA_MAX}", data.len());
             return Err(Error::new(ErrorKind::InvalidInput, &self.what, why).at(&self.at.name()));
         }
-        Ok((!words.is_empty()).then(|| data.into()))
+        Ok((!data.is_empty()).then_some(data))
     }
 }
 

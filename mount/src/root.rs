@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::error::quote;
-use crate::{At, Error, MountInfo, Result, mount, sys};
+use crate::{At, Error, MountGuard, MountInfo, Result, Unmount, mount, sys};
 
 /// How many symbolic links one path may lead through, as the kernel has it ([`path_resolution(7)`]).
 ///
@@ -81,9 +81,9 @@ impl Root {
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
         fs_type: &str,
-        options: &str,
+        options: impl AsRef<OsStr>,
     ) -> Result<()> {
-        mount::mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options)
+        mount::mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options.as_ref())
     }
 
     /// Mounts beneath it, over whatever is there: [`force_mount`](crate::force_mount).
@@ -96,9 +96,43 @@ impl Root {
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
         fs_type: &str,
-        options: &str,
+        options: impl AsRef<OsStr>,
     ) -> Result<()> {
-        mount::force_mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options)
+        mount::force_mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options.as_ref())
+    }
+
+    /// Mounts beneath it, over whatever is there, and holds the mount: [`MountGuard::mount`].
+    ///
+    /// # Errors
+    ///
+    /// As [`MountGuard::mount`].
+    pub fn mount_guard(
+        &self,
+        source: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        fs_type: &str,
+        options: impl AsRef<OsStr>,
+    ) -> Result<MountGuard> {
+        MountGuard::mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options.as_ref())
+    }
+
+    /// Unmounts the top mount there, if there is one: [`unmount`](crate::unmount). [`Unmount`] does more, with
+    /// [`at`](Self::at) as its place.
+    ///
+    /// # Errors
+    ///
+    /// As [`unmount`](crate::unmount).
+    pub fn unmount(&self, target: impl AsRef<Path>) -> Result<()> {
+        mount::unmount_at(self.at(target.as_ref()))
+    }
+
+    /// Unmounts the top mount there, which must be there: [`force_unmount`](crate::force_unmount).
+    ///
+    /// # Errors
+    ///
+    /// As [`force_unmount`](crate::force_unmount).
+    pub fn force_unmount(&self, target: impl AsRef<Path>) -> Result<()> {
+        Unmount::new().run(self.at(target.as_ref()))
     }
 
     /// Says whether something is mounted there: [`mounted`](crate::mounted).

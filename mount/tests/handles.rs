@@ -2,13 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind as Io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use grounds::{Outcome, Stop, ignored, tests};
-use mount::{At, Attributes, ErrorKind, FsContext, Level, Mount, MountGuard, Propagation, force_mount};
+use mount::{
+    At, Attributes, ErrorKind, FsContext, IdMap, Level, Mount, MountGuard, Propagation, force_mount,
+};
 
 fn main() -> ExitCode {
     grounds::run_as_root(tests![
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         an_unbindable_mount_says_so,
         a_covered_mount_is_not_detached_by_mistake,
         ids_are_mapped,
+        a_word_of_options_maps_ids_too,
         a_mapped_mount_is_mapped_again_by_a_clone,
         options_go_to_descriptors_too,
         a_guard_holds_what_was_made_by_hand,
@@ -121,6 +124,7 @@ fn an_existing_filesystem_can_be_told_apart() -> Outcome {
     let mut context = FsContext::open("cgroup2")?;
     match context.create_exclusive() {
         Ok(_) => return Err(ignored("no cgroup2 is there yet")),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(ignored(error.to_string())),
         Err(error) if error.raw_os_error() == Some(22) || error.raw_os_error() == Some(95) => {
             return Err(ignored("creating exclusively came with Linux 6.6"));
         }
@@ -280,40 +284,54 @@ fn a_covered_mount_is_not_detached_by_mistake() -> Outcome {
     Ok(())
 }
 
-/// Starts a process in a user namespace that maps its root to 100000, and waits until it has one.
-fn with_user_namespace<R>(outside: u32, run: impl FnOnce(&File) -> R) -> Result<R, Stop> {
-    let mut child = Command::new("unshare")
-        .args(["--user", "sh", "-c", "echo && read line"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut ready = [0];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready)?;
-    for map in ["uid_map", "gid_map"] {
-        fs::write(format!("/proc/{}/{map}", child.id()), format!("0 {outside} 65536"))?;
-    }
-    let result = run(&File::open(format!("/proc/{}/ns/user", child.id()))?);
-    drop(child.stdin.take());
-    child.wait()?;
-    Ok(result)
+/// Makes a user namespace whose root is seen as this id.
+fn user_namespace(outside: u32) -> Result<OwnedFd, Stop> {
+    let map: IdMap = format!("b:0:{outside}:65536").parse()?;
+    map.user_namespace().map_err(|error| ignored(error.to_string()))
+}
+
+/// Says that these ids can be given away here.
+fn give(file: &Path, uid: u32, gid: u32) -> Outcome {
+    chown(file, Some(uid), Some(gid)).map_err(|error| ignored(format!("ids can't be given away: {error}")))
 }
 
 fn ids_are_mapped() -> Outcome {
     let (source, target) = ground()?;
     grounds::calls(&["mount_setattr"])?;
     fs::write(source.join("file"), "")?;
-    chown(source.join("file"), Some(7), Some(8))?;
+    give(&source.join("file"), 7, 8)?;
     let view = Mount::clone_of(&source)?;
-    let mapped = with_user_namespace(100_000, |namespace| view.map_ids(namespace.as_fd()))?;
-    match mapped {
+    match view.map_ids(user_namespace(100_000)?.as_fd()) {
         Err(error) if error.kind() == ErrorKind::Unsupported => return Err(ignored(error.to_string())),
         result => result?,
     }
     view.attach(&target)?;
     let file = fs::metadata(target.join("file"))?;
     assert_eq!((file.uid(), file.gid()), (100_007, 100_008));
-    let error = with_user_namespace(200_000, |namespace| view.map_ids(namespace.as_fd()))?.unwrap_err();
+    let error = view.map_ids(user_namespace(200_000)?.as_fd()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    Ok(())
+}
+
+fn a_word_of_options_maps_ids_too() -> Outcome {
+    let (source, target) = ground()?;
+    grounds::calls(&["mount_setattr"])?;
+    user_namespace(100_000)?;
+    fs::create_dir(source.join("below"))?;
+    match mount::mount("a", source.join("below"), "tmpfs", "X-mount.idmap=b:0:100000:65536") {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Err(ignored(error.to_string())),
+        result => result?,
+    }
+    assert_eq!(fs::metadata(source.join("below"))?.uid(), 100_000);
+    mount::unmount(source.join("below"))?;
+    mount::mount("b", source.join("below"), "tmpfs", "")?;
+    mount::mount(&source, &target, "none", "rbind,ridmap,X-mount.idmap=b:0:100000:65536,ro")?;
+    for path in ["", "below"] {
+        assert_eq!(fs::metadata(target.join(path))?.uid(), 100_000, "{path}");
+        assert_eq!(fs::metadata(source.join(path))?.uid(), 0, "{path}");
+    }
+    let again = mount::mount(&source, &target, "none", "rbind,ro").unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::AlreadyMounted, "with other ids it is another mount");
     Ok(())
 }
 
@@ -322,11 +340,9 @@ fn a_mapped_mount_is_mapped_again_by_a_clone() -> Outcome {
     grounds::calls(&["open_tree_attr"])?;
     fs::write(source.join("file"), "")?;
     let first = Mount::clone_of(&source)?;
-    with_user_namespace(100_000, |namespace| first.map_ids(namespace.as_fd()))??;
+    first.map_ids(user_namespace(100_000)?.as_fd())?;
     first.attach(&target)?;
-    let again = with_user_namespace(200_000, |namespace| {
-        Mount::clone_mapped(&target, false, namespace.as_fd())
-    })??;
+    let again = Mount::clone_mapped(&target, false, user_namespace(200_000)?.as_fd())?;
     again.attach(&source)?;
     assert_eq!(fs::metadata(target.join("file"))?.uid(), 100_000);
     assert_eq!(fs::metadata(source.join("file"))?.uid(), 200_000);

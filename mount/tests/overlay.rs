@@ -177,7 +177,11 @@ fn a_missing_layer_is_told_by_its_path() -> Outcome {
     single_layers()?;
     layer(Path::new("/tmp/lower"), "0")?;
     let error = Overlay::new().lower("/tmp/lower").lower("/tmp/nothing").mount(&merged).unwrap_err();
-    assert_eq!((error.kind(), error.path()), (ErrorKind::NotFound, Some(Path::new("/tmp/nothing"))), "{error}");
+    assert_eq!(
+        (error.kind(), error.path()),
+        (ErrorKind::NotFound, Some(Path::new("/tmp/nothing"))),
+        "{error}"
+    );
     assert!(error.to_string().contains("/tmp/nothing"), "{error}");
     assert!(!mount::mounted(&merged)?);
     Ok(())
@@ -204,7 +208,7 @@ fn options_and_attributes_arrive() -> Outcome {
     Overlay::new()
         .lower("/tmp/lower")
         .upper("/tmp/upper", "/tmp/work")
-        .set("metacopy", "on")
+        .set("redirect_dir", "nofollow")
         .set_flag("volatile")
         .attributes(Attributes::NOSUID)
         .source("layers")
@@ -214,7 +218,7 @@ fn options_and_attributes_arrive() -> Outcome {
     let words: Vec<_> = info.super_words().collect();
     // Newer kernels say fsync=volatile.
     let has = |end: &str| words.iter().any(|word| word.to_str().unwrap().ends_with(end));
-    assert!(has("volatile") && has("metacopy=on"), "{words:?}");
+    assert!(has("volatile") && has("redirect_dir=nofollow"), "{words:?}");
     Ok(())
 }
 

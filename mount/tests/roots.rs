@@ -84,7 +84,11 @@ fn nothing_lands_outside(root: &Root) -> Outcome {
         result?;
         assert!(root.mounted(path)? && mount::mounted(lands)?, "{path}");
         let info = root.mount_of(path)?.unwrap();
-        assert_eq!((info.mount_point.as_path(), info.source.to_str()), (Path::new(lands), Some("a")), "{path}");
+        assert_eq!(
+            (info.mount_point.as_path(), info.source.to_str()),
+            (Path::new(lands), Some("a")),
+            "{path}"
+        );
         mount::unmount(lands)?;
     }
     assert!(mount::mounts()?.iter().all(|mount| !mount.mount_point.starts_with("/tmp/outside")));
@@ -174,7 +178,8 @@ fn a_path_may_be_the_root_itself() -> Outcome {
 fn what_is_not_there_is_told_with_its_whole_path() -> Outcome {
     let root = ground()?;
     let error = root.mount("a", "/inside/nothing", "tmpfs", "").unwrap_err();
-    let text = r#"mount "a" on "/tmp/root/inside/nothing": find the target: No such file or directory (os error 2)"#;
+    let text =
+        r#"mount "a" on "/tmp/root/inside/nothing": find the target: No such file or directory (os error 2)"#;
     assert_eq!(error.to_string(), text);
     assert_eq!(Root::open("/tmp/nothing").unwrap_err().kind(), ErrorKind::NotFound);
     fs::write("/tmp/root/file", "")?;

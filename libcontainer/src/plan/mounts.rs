@@ -120,7 +120,11 @@ fn filesystem(
     resolve: u64,
 ) -> Result<()> {
     let (fstype, source, target) = (text(&mount.kind)?, text(&mount.source)?, inside(&mount.destination)?);
-    let mut data = options.data().to_vec();
+    let parameters = options.parameters().map(|(name, value)| match value {
+        Some(value) => format!("{name}={}", value.display()),
+        None => name.to_owned(),
+    });
+    let mut data: Vec<_> = parameters.collect();
     // `ro` is the mount's, so that what comes later can still be made in it; `ro=fs` has nothing else.
     let of_mount = options.attr_set().contains(mount::Attributes::RDONLY);
     let words = options.superblock_flags().into_iter();

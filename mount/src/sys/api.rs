@@ -115,7 +115,11 @@ pub(crate) fn clone_tree(at: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd>
 }
 
 /// Calls open_tree_attr(2) (Linux 6.15), which can also give another map of ids to what has one.
-pub(crate) fn clone_tree_with(at: BorrowedFd<'_>, recursive: bool, attributes: &MountAttr) -> Result<OwnedFd> {
+pub(crate) fn clone_tree_with(
+    at: BorrowedFd<'_>,
+    recursive: bool,
+    attributes: &MountAttr,
+) -> Result<OwnedFd> {
     /// The number on every architecture.
     const SYS_OPEN_TREE_ATTR: libc::c_long = 467;
     let (flags, attributes) = (clone_flags(recursive), ptr::from_ref(attributes));

@@ -2,6 +2,11 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod api;
+pub(crate) mod fanotify;
+pub(crate) mod namespace;
+pub(crate) mod poll;
+pub(crate) mod process;
+pub(crate) mod statmount;
 
 use std::ffi::{CStr, CString, OsStr};
 use std::mem::MaybeUninit;
@@ -54,12 +59,6 @@ pub(crate) fn mount(
 ) -> Result<()> {
     let flags = MsFlags::from_bits_retain(flags as libc::c_ulong);
     retry(|| nix::mount::mount(source, target, fs_type, flags, data))
-}
-
-/// Calls umount2(2), never on what a symbolic link points to.
-pub(crate) fn unmount(target: &Path, detach: bool) -> Result<()> {
-    let detach = if detach { MntFlags::MNT_DETACH } else { MntFlags::empty() };
-    umount2(target, MntFlags::UMOUNT_NOFOLLOW | detach)
 }
 
 /// Calls umount2(2).
@@ -124,10 +123,7 @@ fn statx_at(dir: RawFd, path: &CStr, flags: i32, unique: bool) -> Result<Status>
         mask if mask & libc::STATX_MNT_ID != 0 => Some(Id::Reused(answer.stx_mnt_id)),
         _ => None,
     };
-    Ok(Status {
-        is_root: tells_root.then_some(answer.stx_attributes & STATX_ATTR_MOUNT_ROOT != 0),
-        id,
-    })
+    Ok(Status { is_root: tells_root.then_some(answer.stx_attributes & STATX_ATTR_MOUNT_ROOT != 0), id })
 }
 
 /// Calls openat2(2) (Linux 5.6) for a path beneath a directory, which no link leaves.

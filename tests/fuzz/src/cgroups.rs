@@ -91,7 +91,7 @@ fn hierarchies(mut bytes: &[u8]) {
         Ok(found) => found,
         Err(error) => return one_line(error),
     };
-    let mounts: Vec<_> = mount::parse(mountinfo).map(Result::unwrap).collect();
+    let mounts: Vec<_> = mount::parse(mountinfo).map(|entry| entry.unwrap().to_info()).collect();
     let _ = found.layout();
     for (key, own) in found.own() {
         let kind = if key.is_empty() { "cgroup2" } else { "cgroup" };

@@ -1,0 +1,65 @@
+//! What words set and clear, until the last one has spoken.
+
+use crate::Attributes;
+
+/// Bits to set and bits to clear; no bit is in both, but those of the atime field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) set: u64,
+    pub(super) clear: u64,
+    pub(super) atime: Option<Atime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Atime {
+    /// What the kernel does unasked, which is relatime.
+    Default,
+    Relatime,
+    Noatime,
+    Strictatime,
+}
+
+/// What a word says about a mount, a tree of mounts, or a filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Set(u64),
+    Clear(u64),
+    Atime(Atime),
+    NotAtime(Atime),
+}
+
+impl Marks {
+    /// Returns whether the word had an effect: "noatime,norelatime" is still noatime.
+    pub(super) fn apply(&mut self, change: Change) -> bool {
+        match change {
+            Change::Set(bits) => {
+                self.set |= bits;
+                self.clear &= !bits;
+            }
+            Change::Clear(bits) => {
+                self.clear |= bits;
+                self.set &= !bits;
+            }
+            Change::Atime(choice) => self.atime = Some(choice),
+            Change::NotAtime(choice) if self.atime.is_none_or(|chosen| chosen == choice) => {
+                self.atime = Some(Atime::Default);
+            }
+            Change::NotAtime(_) => return false,
+        }
+        true
+    }
+
+    pub(super) fn attr_set(self) -> Attributes {
+        let atime = match self.atime {
+            None | Some(Atime::Default | Atime::Relatime) => Attributes::empty(), // relatime
+            Some(Atime::Noatime) => Attributes::NOATIME,
+            Some(Atime::Strictatime) => Attributes::STRICTATIME,
+        };
+        Attributes::from_bits_retain(self.set) | atime
+    }
+
+    pub(super) fn attr_clear(self) -> Attributes {
+        let atime = if self.atime.is_some() { Attributes::ATIME } else { Attributes::empty() };
+        Attributes::from_bits_retain(self.clear) | atime
+    }
+}
