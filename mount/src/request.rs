@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::{fs, io};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::MntFlags;
@@ -132,13 +132,14 @@ impl<'a> Request<'a> {
         let read_only = self.options.superblock_flags().contains(&"ro");
         let overlay =
             words.overlay().source(self.source).attributes(self.options.attr_set()).read_only(read_only);
+        let path = fs::read_link(magic_link(self.target.as_fd()));
         let made = overlay.mount_as(self.target.as_fd(), &self.what);
         match made.map_err(|error| error.or_at(&self.at.name()))? {
             Some(mount) => {
                 self.attach(&mount)?;
                 Ok(mount)
             }
-            None => self.finish_mount2(),
+            None => self.finish_mount2(path),
         }
     }
 
@@ -345,14 +346,16 @@ impl Request<'_> {
             Some(Bind::Plain) => ms::BIND,
             Some(Bind::Recursive) => ms::BIND | ms::REC,
         };
+        // Asked for now: the new mount may cover /proc.
+        let path = fs::read_link(magic_link(self.target.as_fd()));
         self.call(Some(self.source.as_os_str()), flags, self.data()?.as_deref())?;
-        self.finish_mount2()
+        self.finish_mount2(path)
     }
 
-    /// Does what mount(2) leaves undone.
-    fn finish_mount2(&self) -> Result<Mount> {
+    /// Does what mount(2) leaves undone. `path` is that of the place before it was covered.
+    fn finish_mount2(&self, path: io::Result<PathBuf>) -> Result<Mount> {
         let finish = || {
-            let mount = self.find_made()?;
+            let mount = self.find_made(path)?;
             self.tell_apart_read_only(&mount)?;
             self.change(&mount)?;
             self.propagate(&mount)?;
@@ -365,7 +368,7 @@ impl Request<'_> {
     }
 
     /// Opens the mount that has just covered the target.
-    fn find_made(&self) -> Result<Mount> {
+    fn find_made(&self, path: io::Result<PathBuf>) -> Result<Mount> {
         let covered = At::Fd(self.target.as_fd()).id()?;
         // A descriptor, and a root that covers itself, lead to what is covered; its name leads to what covers.
         let named = match self.at {
@@ -375,9 +378,10 @@ impl Request<'_> {
         let made = match named {
             Some(fd) if At::Fd(fd.as_fd()).id()? != covered => fd,
             _ => {
-                let link = magic_link(self.target.as_fd());
-                let path = fs::read_link(&link).map_err(|error| Error::io(&self.what, &link, &error))?;
-                At::Path(&path).open(&self.what)?
+                let path = path.map_err(|error| Error::io(&self.what, Path::new("/proc"), &error))?;
+                // From the root directory only the way up leads to what covers it.
+                let path = if path == Path::new("/") { Path::new("/..") } else { &path };
+                At::Path(path).open(&self.what)?
             }
         };
         let mount = Mount::new(made, self.at.to_string());

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         mounting_the_same_twice_mounts_once,
         something_else_mounted_there_is_an_error,
         force_mount_mounts_on_top,
+        the_root_directory_can_be_covered_with_the_old_calls_too,
         a_read_only_bind_keeps_what_its_source_forbids,
         a_read_only_bind_keeps_what_its_source_forbids_without_mount_setattr,
         read_only_holds_for_the_whole_tree_of_a_recursive_bind,
@@ -187,6 +188,18 @@ fn something_else_mounted_there_is_an_error() -> Outcome {
     mount("none", &target, "none", "remount,bind,ro")?;
     let error = mount(&source, &target, "none", "rbind,ro").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyMounted, "a mount below is writable");
+    Ok(())
+}
+
+fn the_root_directory_can_be_covered_with_the_old_calls_too() -> Outcome {
+    let (source, _) = ground()?;
+    refuse(libc::SYS_fsopen)?;
+    let before = mount::mounts()?.len();
+    force_mount("over", "/", "tmpfs", "nosuid")?;
+    // From the root directory it can't be seen, and it is there.
+    assert_eq!(mount_of("/..")?.unwrap().source, "over");
+    assert!(has("/..", &["nosuid"]) && mount::mounts()?.len() == before + 1);
+    assert!(source.exists());
     Ok(())
 }
 
