@@ -24,7 +24,8 @@ use crate::{At, ErrorKind, Result, Unmount};
 ///
 /// - *Ids.* `X-mount.idmap=b:0:100000:65536` maps the ids of a new mount, and with `ridmap` of all below.
 ///
-/// Other words for userspace (`nofail`, `x-*`) are accepted and have no effect; nor have, on a bind, words for the
+/// Other words for userspace (`nofail`, `x-*`) are accepted and have no effect, but that `user` and its kind imply
+/// `nosuid` and `nodev` as in [`mount(8)`](https://man7.org/linux/man-pages/man8/mount.8.html); nor have, on a bind, words for the
 /// filesystem. `target` is looked up once, with symbolic links followed; [`Root`](crate::Root) mounts beneath
 /// a directory that no link leads out of.
 ///

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::{fs, io};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use nix::errno::Errno;
 use nix::mount::MntFlags;
@@ -99,6 +99,10 @@ impl<'a> Request<'a> {
                 // The first error says more than the old call does.
                 self.make_by_mount2().map_err(|old| if old.is_missing_call() { error } else { old })
             }
+            // Filesystems that are older than contexts take no commas in them; overlay did so until Linux 6.5.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.has_commas() => {
+                self.make_by_mount2().map_err(|_| error)
+            }
             Err(error) => Err(error),
             Ok(mount) => {
                 self.attach(&mount)?;
@@ -124,6 +128,11 @@ impl<'a> Request<'a> {
     fn has_long_words(&self) -> bool {
         let length = |value: Option<Cow<'_, OsStr>>| value.map_or(0, |value| value.len());
         self.options.parameters().any(|(key, value)| key.len().max(length(value)) > STRING_MAX)
+    }
+
+    fn has_commas(&self) -> bool {
+        let comma = |value: Cow<'_, OsStr>| value.as_encoded_bytes().contains(&b',');
+        self.options.parameters().any(|(_, value)| value.is_some_and(comma))
     }
 
     /// Makes an overlay whose layers are more than one string: they go one by one.

@@ -280,12 +280,12 @@ fn mounts_that_come_meanwhile_go_too() -> Outcome {
     }
     let (send, receive) = std::sync::mpsc::channel();
     let others = target.clone();
-    let mounter = std::thread::spawn(move || -> mount::Result<()> {
+    let mounter = std::thread::spawn(move || {
         send.send(()).unwrap();
         for name in 0..50 {
-            force_mount("new", others.join(name.to_string()), "tmpfs", "")?;
+            // It is an error where the mount is gone again before its maker has looked at it.
+            let _ = force_mount("new", others.join(name.to_string()), "tmpfs", "");
         }
-        Ok(())
     });
     receive.recv()?;
     while !mounter.is_finished() {
@@ -294,7 +294,7 @@ fn mounts_that_come_meanwhile_go_too() -> Outcome {
             _ => {}
         }
     }
-    mounter.join().unwrap()?;
+    mounter.join().unwrap();
     if mounts_below("/tmp/target") > 0 {
         all().run(&target)?;
     }
