@@ -121,12 +121,12 @@ fn a_path_by_mount_of(bencher: Bencher) {
 #[divan::bench]
 fn a_path_by_statmount(bencher: Bencher) {
     let path = mounts(1_000);
-    bencher.bench_local(|| Statmount::of_path(black_box(&path), Fields::from_bits_retain(LINE)).unwrap());
+    bencher.bench_local(|| Statmount::of(black_box(&path), Fields::from_bits_retain(LINE)).unwrap());
 }
 
 #[divan::bench]
 fn a_mount_by_id(bencher: Bencher) {
-    let id = Statmount::of_path(mounts(1_000), Fields::MOUNT).unwrap().unique_id.unwrap();
+    let id = Statmount::of(&mounts(1_000), Fields::MOUNT).unwrap().unique_id.unwrap();
     bencher.bench_local(|| MountInfo::from_unique_id(black_box(id)).unwrap().unwrap());
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use bitflags::bitflags;
 
 use crate::sys::ms;
+use crate::words::ATTRIBUTES;
 use crate::{MountInfo, Options};
 
 bitflags! {
@@ -54,19 +55,11 @@ pub(crate) const RESTRICTIONS: Attributes = Attributes::RDONLY
     .union(Attributes::NOEXEC)
     .union(Attributes::NOSYMFOLLOW);
 
-const BITS: [(Attributes, u64); 6] = [
-    (Attributes::RDONLY, ms::RDONLY),
-    (Attributes::NOSUID, ms::NOSUID),
-    (Attributes::NODEV, ms::NODEV),
-    (Attributes::NOEXEC, ms::NOEXEC),
-    (Attributes::NODIRATIME, ms::NODIRATIME),
-    (Attributes::NOSYMFOLLOW, ms::NOSYMFOLLOW),
-];
-
 impl Attributes {
     /// Returns the `MS_*` bits for all attributes but the choice of atime.
     pub(crate) fn ms_flags(self) -> u64 {
-        BITS.iter().filter(|(attribute, _)| self.contains(*attribute)).fold(0, |flags, (_, bit)| flags | bit)
+        let flags = ATTRIBUTES.iter().filter(|word| word.mask != Self::ATIME && self.contains(word.mask));
+        flags.fold(0, |bits, word| bits | word.ms)
     }
 
     /// As [`ms_flags`](Self::ms_flags), with the choice of atime said aloud.

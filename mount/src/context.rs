@@ -75,23 +75,28 @@ impl FsContext {
     /// call (Linux 5.2); [`PermissionDenied`](ErrorKind::PermissionDenied) without `CAP_SYS_ADMIN`.
     ///
     /// [`fsopen(2)`]: https://man7.org/linux/man-pages/man2/fsopen.2.html
-    pub fn open(fs_type: &str) -> Result<Self> {
-        Self::open_as(fs_type, format!("make filesystem {fs_type:?}"))
+    pub fn open(fs_type: impl AsRef<OsStr>) -> Result<Self> {
+        let fs_type = fs_type.as_ref();
+        Self::open_as(fs_type, format!("make filesystem {}", quote(fs_type)))
     }
 
     /// As [`open`](Self::open), with what errors begin with.
-    pub(crate) fn open_as(fs_type: &str, what: String) -> Result<Self> {
+    pub(crate) fn open_as(fs_type: &OsStr, what: String) -> Result<Self> {
         // fuse.sshfs is the filesystem fuse with the subtype sshfs.
-        let (name, subtype) = fs_type.split_once('.').map_or((fs_type, None), |(a, b)| (a, Some(b)));
-        let c_name = c_string(name.as_ref(), &what)?;
+        let mut parts = fs_type.as_bytes().splitn(2, |&byte| byte == b'.').map(OsStr::from_bytes);
+        let (name, subtype) = (parts.next().unwrap_or(fs_type), parts.next());
+        let c_name = c_string(name, &what)?;
         let fd = api::fsopen(&c_name).map_err(|error| match error {
             Errno::ENODEV => unknown(fs_type, &what, error),
             error => Error::call(&what, error),
         })?;
-        let mut context = FsContext { fd, name: fs_type.to_owned(), what, messages: Vec::new() };
+        let mut context = FsContext { fd, name: fs_type.to_string_lossy().into_owned(), what, messages: Vec::new() };
         if let Some(subtype) = subtype {
             let what = context.what.clone();
-            context.set_string("subtype", subtype).map_err(|_| unknown(fs_type, &what, Errno::ENODEV))?;
+            context.set_string("subtype", subtype).map_err(|error| match error.kind() {
+                ErrorKind::InvalidInput => unknown(fs_type, &what, Errno::ENODEV),
+                _ => error,
+            })?;
         }
         Ok(context)
     }
@@ -170,8 +175,8 @@ impl FsContext {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) where the filesystem takes none.
-    pub fn set_fd(&mut self, key: &str, fd: BorrowedFd<'_>) -> Result<&mut Self> {
-        self.set(key, &Parameter::Fd(fd), "")
+    pub fn set_fd(&mut self, key: &str, fd: impl AsFd) -> Result<&mut Self> {
+        self.set(key, &Parameter::Fd(fd.as_fd()), "")
     }
 
     /// Makes the filesystem, or finds the one that is there already for this source.
@@ -228,6 +233,20 @@ impl FsContext {
         std::mem::take(&mut self.messages)
     }
 
+    /// Asks whether there is such a parameter, by setting it as a flag.
+    pub(crate) fn probe(&mut self, key: &str) -> Result<Probe> {
+        let key = c_string(key.as_ref(), &self.what)?;
+        match api::fsconfig_set(self.fd.as_fd(), &key, &Parameter::Flag) {
+            Ok(()) => Ok(Probe::Taken),
+            Err(Errno::EINVAL) => {
+                let told = self.take_log();
+                let unknown = told.iter().any(|message| message.text.contains("Unknown parameter"));
+                Ok(if unknown { Probe::Unknown } else { Probe::Refused })
+            }
+            Err(error) => Err(self.refused(&self.what.clone(), error)),
+        }
+    }
+
     /// Returns what errors begin with.
     pub(crate) fn what(&self) -> &str {
         &self.what
@@ -256,13 +275,15 @@ impl FsContext {
 
     /// Makes an error of a number and of what the kernel wrote to it.
     fn refused(&mut self, what: &str, error: Errno) -> Error {
-        let before = self.messages.len();
-        self.keep_messages();
-        let told = self.messages.split_off(before);
+        let told = self.take_log();
         let (errors, others): (Vec<_>, Vec<_>) =
             told.into_iter().partition(|message| message.level == Level::Error);
         self.messages.extend(others);
-        let refused = Error::call(what, error);
+        let refused = match error {
+            // Of parameters it is always what was given.
+            Errno::EINVAL => Error::new(ErrorKind::InvalidInput, what, "").told(error),
+            _ => Error::call(what, error),
+        };
         if errors.is_empty() {
             return refused;
         }
@@ -270,16 +291,23 @@ impl FsContext {
         refused.because(words.join("; "), error)
     }
 
-    /// Reads the log, of which the kernel keeps the last eight lines.
     fn keep_messages(&mut self) {
-        let Ok(fd) = self.fd.try_clone() else { return };
+        let told = self.take_log();
+        self.messages.extend(told);
+    }
+
+    /// Reads the log, of which the kernel keeps the last eight lines.
+    fn take_log(&mut self) -> Vec<Message> {
+        let mut told = Vec::new();
+        let Ok(fd) = self.fd.try_clone() else { return told };
         let mut log = File::from(fd);
         // Longer than any line: one that doesn't fit can't be read at all.
         let mut line = vec![0; 8192];
         // ENODATA ends it; no error here may hide the one that is being told.
         while let Ok(length @ 1..) = log.read(&mut line) {
-            self.messages.push(Message::parse(&line[..length]));
+            told.push(Message::parse(&line[..length]));
         }
+        told
     }
 }
 
@@ -287,6 +315,16 @@ impl AsFd for FsContext {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// What a kernel does with a parameter that is set as a flag.
+pub(crate) enum Probe {
+    /// Nothing, or nothing yet.
+    Taken,
+    /// It has none of this name.
+    Unknown,
+    /// It wants more than a flag.
+    Refused,
 }
 
 impl Message {
@@ -312,14 +350,14 @@ impl fmt::Display for Message {
 }
 
 /// Makes the error of a filesystem that the kernel hasn't.
-pub(crate) fn unknown(fs_type: &str, what: &str, error: Errno) -> Error {
-    let helper = format!("/sbin/mount.{fs_type}");
+pub(crate) fn unknown(fs_type: &OsStr, what: &str, error: Errno) -> Error {
+    let helper = format!("/sbin/mount.{}", fs_type.display());
     let hint = if Path::new(&helper).exists() {
         format!(" ({} would mount it, and is not run here)", quote(&helper))
     } else {
         String::new()
     };
-    let why = format!("this kernel has no filesystem {fs_type:?}{hint}");
+    let why = format!("this kernel has no filesystem {}{hint}", quote(fs_type));
     Error::new(ErrorKind::Unsupported, what, "").because(why, error)
 }
 

@@ -118,10 +118,20 @@ impl Error {
         matches!(self.errno.map(Errno::from_raw), Some(Errno::ENOSYS | Errno::EPERM))
     }
 
+    /// Says it in the kernel's words alone.
+    pub(crate) fn told(self, error: Errno) -> Self {
+        Error { why: io::Error::from(error).to_string(), errno: Some(error as i32), ..self }
+    }
+
     /// Says it in better words than the kernel's, whose number stays.
     pub(crate) fn because(self, why: impl fmt::Display, error: Errno) -> Self {
         let why = format!("{why}: {}", io::Error::from(error));
         Error { why, errno: Some(error as i32), ..self }
+    }
+
+    /// Says that it was about something else.
+    pub(crate) fn about(self, what: impl fmt::Display, path: &Path) -> Self {
+        Error { what: what.to_string(), ..self }.at(path)
     }
 
     /// Gives it a path if it has none.

@@ -1,16 +1,23 @@
 //! A mount that goes when its owner goes.
 
 use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+use crate::at::magic_link;
 use crate::error::quote;
 use crate::request::Request;
-use crate::{At, Error, ErrorKind, Mount, Result, Unmount};
+use crate::{At, Error, ErrorKind, Mount, Reader, Result, Root, Unmount, sys};
 
 /// Holds a mount, and unmounts it when dropped.
 ///
 /// Dropping is quiet, and detaches the mount at once even if it is busy; [`close`](Self::close) tells how
-/// unmounting went. A mount that somebody put on top is never taken for this one: both then stay.
+/// unmounting went. A mount that somebody put on top is never taken for this one: both then stay. Where directories
+/// above it were renamed meanwhile, it is found all the same, and no link leads to another one.
 ///
 /// ```no_run
 /// let scratch = mount::MountGuard::mount("tmpfs", "/mnt", "tmpfs", "size=1m")?;
@@ -38,13 +45,13 @@ impl MountGuard {
     pub fn mount(
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        fs_type: &str,
+        fs_type: impl AsRef<OsStr>,
         options: impl AsRef<OsStr>,
     ) -> Result<Self> {
-        Self::mount_at(source.as_ref(), target.as_ref().into(), fs_type, options.as_ref())
+        Self::mount_at(source.as_ref(), target.as_ref().into(), fs_type.as_ref(), options.as_ref())
     }
 
-    pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &OsStr) -> Result<Self> {
+    pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &OsStr, options: &OsStr) -> Result<Self> {
         let request = Request::new(source, target, fs_type, options)?;
         if !request.is_new() {
             let why = "its options change an existing mount, which a guard can't undo";
@@ -90,8 +97,8 @@ impl MountGuard {
 
     /// Unmounts it, and tells how that went.
     ///
-    /// A busy mount is tried again for up to a second, and left as it is if that doesn't help. A tree of mounts is
-    /// detached in one piece, in use or not: its mounts may be locked to each other.
+    /// A busy mount is tried again for up to a second, and left as it is if that doesn't help. Of a tree that has
+    /// mounts on it, all is detached in one piece, in use or not: its mounts may be locked to each other.
     ///
     /// # Errors
     ///
@@ -99,29 +106,69 @@ impl MountGuard {
     /// covered by another mount.
     pub fn close(mut self) -> Result<()> {
         self.kept = true;
-        if !self.is_on_top() {
-            let what = format!("unmount {}", quote(&self.path));
+        let Some(place) = self.place()? else {
             let why = "it is gone, or covered by another mount";
-            return Err(Error::new(ErrorKind::NotMounted, what, why).at(&self.path));
-        }
-        Unmount::new().lazy(self.recursive).run(&self.path)
+            return Err(Error::new(ErrorKind::NotMounted, self.what(), why).at(&self.path));
+        };
+        let is_tree = self.recursive && self.has_children()?;
+        let unmounted = Unmount::new().lazy(is_tree).run(&place.path);
+        unmounted.map_err(|error| error.about(self.what(), &self.path))
     }
 
-    fn is_on_top(&self) -> bool {
-        let at = At::Path(&self.path);
-        // The id of mountinfo may be another mount's by now; the unique one can't.
-        match self.unique_id {
-            Some(id) => at.unique_id().is_ok_and(|there| there == Some(id)),
-            None => at.id().is_ok_and(|id| id == self.id),
-        }
+    fn what(&self) -> String {
+        format!("unmount {}", quote(&self.path))
     }
+
+    fn has_children(&self) -> Result<bool> {
+        let table = Reader::open()?.skip_bad().into_table()?;
+        Ok(table.children(self.id).len() > 0)
+    }
+
+    /// Finds where it is now, if nothing covers it: directories above it may have been renamed.
+    fn place(&self) -> Result<Option<Place>> {
+        let table = Reader::open()?.skip_bad().into_table()?;
+        let Some(entry) = table.get(self.id) else { return Ok(None) };
+        let path = entry.mount_point();
+        let failed = |error| Error::os(self.what(), &self.path, error);
+        let parent = match Root::open("/")?.parent(&path) {
+            Ok(Some((parent, name))) => (magic_link(parent.as_fd()).join(name), Some(parent)),
+            Ok(None) => (path.to_path_buf(), None),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let (path, parent) = parent;
+        // No link is followed, and the directory that the name is in is held: it is this mount or none.
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let there = match sys::retry(|| nix::fcntl::open(&path, flags, Mode::empty())) {
+            Ok(there) => there,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let at = At::Fd(there.as_fd());
+        // The id of mountinfo may be another mount's by now; the unique one can't.
+        let is_it = match self.unique_id {
+            Some(id) => at.unique_id()? == Some(id),
+            None => at.id()? == self.id,
+        };
+        Ok(is_it.then_some(Place { path, _parent: parent }))
+    }
+}
+
+/// A path to the mount that nobody can turn elsewhere.
+struct Place {
+    path: PathBuf,
+    /// The directory that the path begins with, by number.
+    _parent: Option<OwnedFd>,
 }
 
 impl Drop for MountGuard {
     fn drop(&mut self) {
-        if !self.kept && self.is_on_top() {
+        if self.kept {
+            return;
+        }
+        if let Ok(Some(place)) = self.place() {
             // Nobody is there to be told; close() tells.
-            let _ = Unmount::new().lazy(true).run(&self.path);
+            let _ = Unmount::new().lazy(true).run(&place.path);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::attributes::tree_of;
 use crate::error::quote;
 use crate::sys::api::{self, MOUNT_ATTR_IDMAP, MountAttr};
 use crate::sys::{self, ms};
-use crate::{At, Attributes, Error, ErrorKind, MountInfo, Propagation, Result};
+use crate::{At, Attributes, Error, ErrorKind, MountInfo, Propagation, Reader, Result};
 
 /// A mount, or a whole tree of mounts, held by its descriptor.
 ///
@@ -66,8 +66,7 @@ impl Mount {
     /// [`Unsupported`](ErrorKind::Unsupported) without `open_tree(2)` (Linux 5.2).
     pub fn clone_of<'a>(at: impl Into<At<'a>>) -> Result<Self> {
         let at = at.into();
-        let what = format!("clone the mount at {at}");
-        Self::clone_as(&at.open(&what)?, at, false, &what)
+        Self::clone_as(at, false, &format!("clone the mount at {at}"))
     }
 
     /// Clones what is seen there with every mount below it: the first half of a recursive bind.
@@ -77,19 +76,23 @@ impl Mount {
     /// As [`clone_of`](Self::clone_of).
     pub fn clone_tree_of<'a>(at: impl Into<At<'a>>) -> Result<Self> {
         let at = at.into();
-        let what = format!("clone the mounts at {at}");
-        Self::clone_as(&at.open(&what)?, at, true, &what)
+        Self::clone_as(at, true, &format!("clone the mounts at {at}"))
     }
 
-    pub(crate) fn clone_as(source: &OwnedFd, at: At<'_>, recursive: bool, what: &str) -> Result<Self> {
-        match api::clone_tree(source.as_fd(), recursive) {
+    pub(crate) fn clone_as(at: At<'_>, recursive: bool, what: &str) -> Result<Self> {
+        let cloned = match at {
+            // A path goes as it is: at its end an automount is triggered, which no descriptor does.
+            At::Path(path) => sys::c_string(path).and_then(|path| api::clone_tree_at(&path, recursive)),
+            at => api::clone_tree(at.open(what)?.as_fd(), recursive),
+        };
+        match cloned {
             Ok(fd) => Ok(Mount::new(fd, at.to_string())),
             Err(error) => Err(why_not_cloned(at, recursive, what, error)),
         }
     }
 
     /// As [`clone_of`](Self::clone_of) or, if `recursive`, [`clone_tree_of`](Self::clone_tree_of), with ids
-    /// mapped as in a user namespace, whatever map the mount there has (Linux 6.15).
+    /// mapped as in a user namespace, whatever map the mount there has (Linux 6.15; before, it must have none).
     ///
     /// # Errors
     ///
@@ -97,15 +100,22 @@ impl Mount {
     pub fn clone_mapped<'a>(
         at: impl Into<At<'a>>,
         recursive: bool,
-        user_namespace: BorrowedFd<'_>,
+        user_namespace: impl AsFd,
     ) -> Result<Self> {
         let at = at.into();
         let what = format!("clone the mount at {at} with other ids");
         let source = at.open(&what)?;
-        let attributes = id_map(user_namespace);
-        let cloned = api::clone_tree_with(source.as_fd(), recursive, &attributes);
-        let fd = cloned.map_err(|error| why_not_mapped(&what, error).at(&at.name()))?;
-        Ok(Mount::new(fd, at.to_string()))
+        let attributes = id_map(user_namespace.as_fd());
+        match api::clone_tree_with(source.as_fd(), recursive, &attributes) {
+            Ok(fd) => Ok(Mount::new(fd, at.to_string())),
+            // Before Linux 6.15 two calls do it, if there is no map yet.
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                let clone = Self::clone_as(at, recursive, &what)?;
+                clone.map_as(&what, recursive, user_namespace.as_fd())?;
+                Ok(clone)
+            }
+            Err(error) => Err(why_not_mapped(&what, error).at(&at.name())),
+        }
     }
 
     /// Sets and clears attributes of this mount alone. All others stay as they are.
@@ -134,12 +144,15 @@ impl Mount {
         if (set | clear).is_empty() {
             return Ok(());
         }
-        let clear = clear | room_for(set);
+        let (set, clear) = with_room(set, clear).map_err(|why| {
+            let error = Error::new(ErrorKind::InvalidInput, changing(&self.name), why);
+            error.at(&At::from(self).name())
+        })?;
         let attributes = MountAttr { set: set.bits(), clear: clear.bits(), ..MountAttr::default() };
         match api::mount_setattr(self.as_fd(), recursive, &attributes) {
             Ok(()) => Ok(()),
             // Before Linux 5.12, and where a filter is older than the call, which then answers EPERM.
-            Err(error @ (Errno::ENOSYS | Errno::EPERM)) => self.remount(recursive, set, clear, error),
+            Err(error) if !api::has_mount_setattr() => self.remount(recursive, set, clear, error),
             Err(error) => Err(self.error(changing(&self.name), error)),
         }
     }
@@ -196,8 +209,9 @@ impl Mount {
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) if it is attached or mapped already,
     /// [`Unsupported`](ErrorKind::Unsupported) for a filesystem or a kernel that can't.
-    pub fn map_ids(&self, user_namespace: BorrowedFd<'_>) -> Result<()> {
-        self.map(false, user_namespace)
+    pub fn map_ids(&self, user_namespace: impl AsFd) -> Result<()> {
+        let what = format!("map the ids of {}", self.name);
+        self.map_as(&what, false, user_namespace.as_fd())
     }
 
     /// Maps the ids of this mount and of every mount below it.
@@ -205,13 +219,14 @@ impl Mount {
     /// # Errors
     ///
     /// As [`map_ids`](Self::map_ids).
-    pub fn map_ids_recursive(&self, user_namespace: BorrowedFd<'_>) -> Result<()> {
-        self.map(true, user_namespace)
+    pub fn map_ids_recursive(&self, user_namespace: impl AsFd) -> Result<()> {
+        let what = format!("map the ids of {} and all below", self.name);
+        self.map_as(&what, true, user_namespace.as_fd())
     }
 
-    fn map(&self, recursive: bool, user_namespace: BorrowedFd<'_>) -> Result<()> {
-        api::mount_setattr(self.as_fd(), recursive, &id_map(user_namespace))
-            .map_err(|error| why_not_mapped(format_args!("map the ids of {}", self.name), error))
+    pub(crate) fn map_as(&self, what: &str, recursive: bool, namespace: BorrowedFd<'_>) -> Result<()> {
+        api::mount_setattr(self.as_fd(), recursive, &id_map(namespace))
+            .map_err(|error| why_not_mapped(what, error))
     }
 
     /// Attaches it there, on top of whatever is mounted there; what is attached elsewhere moves.
@@ -301,9 +316,9 @@ impl Mount {
 
     fn is_covered(&self) -> Result<bool> {
         let id = At::from(self).id()?;
-        let table = crate::mounts()?;
-        let Some(here) = table.iter().find(|mount| mount.id == id) else { return Ok(false) };
-        Ok(table.iter().any(|mount| mount.parent == id && mount.mount_point == here.mount_point))
+        let table = Reader::open()?.skip_bad().into_table()?;
+        let Some(here) = table.get(id) else { return Ok(false) };
+        Ok(table.children(id).any(|mount| mount.mount_point() == here.mount_point()))
     }
 
     /// Returns what the kernel tells of it, or `None` while it is detached.
@@ -340,9 +355,14 @@ fn changing(name: &str) -> String {
     format!("set the attributes of {name}")
 }
 
-/// Returns what must be cleared for these to be set: of a field only one value holds.
-fn room_for(set: Attributes) -> Attributes {
-    if set.intersects(Attributes::ATIME) { Attributes::ATIME } else { Attributes::empty() }
+/// Clears the whole field of atime where a value of it is set or cleared: it holds one value.
+fn with_room(set: Attributes, clear: Attributes) -> std::result::Result<(Attributes, Attributes), &'static str> {
+    let ways = [Attributes::NOATIME, Attributes::STRICTATIME, Attributes::empty()];
+    if !ways.contains(&(set & Attributes::ATIME)) {
+        return Err("there is one way of keeping access times, and several are to be set");
+    }
+    let field = if (set | clear).intersects(Attributes::ATIME) { Attributes::ATIME } else { Attributes::empty() };
+    Ok((set, clear | field))
 }
 
 fn id_map(user_namespace: BorrowedFd<'_>) -> MountAttr {

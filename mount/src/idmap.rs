@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use crate::error::quote;
 use crate::sys::process::Child;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, sys};
 
 /// How many ranges the kernel takes ([`user_namespaces(7)`], since Linux 4.15).
 ///
@@ -199,7 +199,7 @@ impl fmt::Display for IdMap {
 }
 
 /// Reads three numbers, and no sign before them.
-fn range<'a>(mut numbers: impl Iterator<Item = &'a str>) -> Option<IdRange> {
+pub(crate) fn range<'a>(mut numbers: impl Iterator<Item = &'a str>) -> Option<IdRange> {
     let mut next = || {
         let number = numbers.next()?;
         number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
@@ -256,8 +256,7 @@ fn write_map(file: &Path, ranges: &[IdRange]) -> io::Result<()> {
 fn number_in_proc(child: &Child) -> i32 {
     let info = fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", child.pidfd().as_raw_fd()));
     let info = info.unwrap_or_default();
-    let number = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-    number.unwrap_or_else(|| child.pid().as_raw())
+    sys::fdinfo(&info, "Pid").unwrap_or_else(|| child.pid().as_raw())
 }
 
 /// The first child in a new pid namespace is its init: nothing could be started there after it.

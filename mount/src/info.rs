@@ -1,10 +1,12 @@
 //! What is mounted, owned; and questions about one path.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::table::{Table, unescape};
+use crate::table::{Table, is_beneath, tag, trim, unescape};
 use crate::{At, Result};
 
 /// One mount, as [`proc_pid_mountinfo(5)`] tells it.
@@ -12,11 +14,21 @@ use crate::{At, Result};
 /// Paths and words are bytes, with the kernel's octal escapes undone: a mount point may hold blanks,
 /// newlines and letters of any encoding.
 ///
+/// Two are equal if all that the table says of them is, wherever they come from: the unique ids are left out,
+/// which text doesn't have. That two are the same mount says an equal [`unique_id`](Self::unique_id) alone.
+///
+/// ```
+/// let proc = mount::mount_of("/proc")?.unwrap();
+/// assert!(mount::mounts()?.contains(&proc));
+/// # Ok::<(), mount::Error>(())
+/// ```
+///
 /// [`proc_pid_mountinfo(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct MountInfo {
-    /// The mount's id, which the kernel may give to another mount once this one is gone.
+    /// The mount's id, which the kernel may give to another mount once this one is gone: what
+    /// [`Table::get`] and its like take.
     pub id: u64,
     /// The id of the mount that this one lies on; its own id at the top of the tree.
     pub parent: u64,
@@ -40,9 +52,9 @@ pub struct MountInfo {
     /// The options of the filesystem, shared by all its mounts. [`super_words`](Self::super_words)
     /// takes them apart.
     pub super_options: OsString,
-    /// The mount's id that no other mount ever has. It is in no line of text:
-    /// [`from_unique_id`](Self::from_unique_id), [`mount_of`] and a [`Watcher`](crate::Watcher) fill it in where
-    /// the kernel tells.
+    /// The mount's id that no other mount ever has: what [`from_unique_id`](Self::from_unique_id),
+    /// [`Statmount::of_id`](crate::Statmount::of_id) and [`MountIds`](crate::MountIds) take. It is in no line of
+    /// text: `from_unique_id`, [`mount_of`] and a [`Watcher`](crate::Watcher) fill it in where the kernel tells.
     pub unique_id: Option<u64>,
     /// The same of the mount that this one lies on.
     pub unique_parent: Option<u64>,
@@ -54,6 +66,60 @@ impl MountInfo {
     /// Says whether the mount itself has this option (`ro`, `nosuid`, `relatime`).
     pub fn has_option(&self, word: &str) -> bool {
         self.options.as_bytes().split(|&b| b == b',').any(|option| option == word.as_bytes())
+    }
+
+    /// Says whether the filesystem's type is exactly this one.
+    #[doc(alias = "FSTypeFilter")]
+    pub fn is_type(&self, fs_type: impl AsRef<OsStr>) -> bool {
+        self.fs_type == fs_type.as_ref()
+    }
+
+    /// Returns the peer group that mounts made below this one go to, and come from.
+    pub fn shared(&self) -> Option<u64> {
+        tag(self.optional_fields(), b"shared:")
+    }
+
+    /// Returns the peer group that this mount is a slave of: mounts come from there.
+    pub fn master(&self) -> Option<u64> {
+        tag(self.optional_fields(), b"master:")
+    }
+
+    /// Returns the nearest peer group that mounts come from and that the process can see, where the
+    /// [`master`](Self::master) is outside its root.
+    pub fn propagate_from(&self) -> Option<u64> {
+        tag(self.optional_fields(), b"propagate_from:")
+    }
+
+    /// Says whether the mount refuses to be bound elsewhere.
+    pub fn is_unbindable(&self) -> bool {
+        self.optional_fields().any(|field| field == b"unbindable")
+    }
+
+    /// Says whether it is mounted at this path or below it.
+    ///
+    /// Whole names are compared: `/foobar` is not below `/foo`, and everything is below `/`. The path is
+    /// absolute and without symbolic links, as in the table.
+    ///
+    /// ```no_run
+    /// for event in mount::Watcher::new()? {
+    ///     if let mount::Event::Mounted(mount) = event?
+    ///         && mount.is_beneath("/run/user")
+    ///         && mount.is_type("fuse.sshfs")
+    ///     {
+    ///         println!("{} on {}", mount.source.display(), mount.mount_point.display());
+    ///     }
+    /// }
+    /// # Ok::<(), mount::Error>(())
+    /// ```
+    #[doc(alias = "PrefixFilter")]
+    pub fn is_beneath(&self, path: impl AsRef<Path>) -> bool {
+        is_beneath(trim(bytes(&self.mount_point)), trim(bytes(path.as_ref())))
+    }
+
+    /// Says whether it is mounted at this path or at one of the directories above it.
+    #[doc(alias = "ParentsFilter")]
+    pub fn is_above(&self, path: impl AsRef<Path>) -> bool {
+        is_beneath(trim(bytes(path.as_ref())), trim(bytes(&self.mount_point)))
     }
 
     /// Returns the filesystem's options one by one, in the kernel's order.
@@ -74,6 +140,56 @@ impl MountInfo {
             OsString::from_vec(if escaped { unescape(word).into_owned() } else { word.to_vec() })
         })
     }
+
+    fn optional_fields(&self) -> impl Iterator<Item = &[u8]> {
+        self.optional.iter().map(|field| field.as_bytes())
+    }
+
+    /// Returns all that the table says.
+    fn told(&self) -> impl Eq + Hash + '_ {
+        let numbers = (self.id, self.parent, self.major, self.minor);
+        let paths = (&self.root, &self.mount_point);
+        let texts = (&self.options, &self.optional, &self.fs_type, &self.source, &self.super_options);
+        (numbers, paths, texts)
+    }
+}
+
+impl PartialEq for MountInfo {
+    fn eq(&self, other: &Self) -> bool {
+        self.told() == other.told()
+    }
+}
+
+impl Eq for MountInfo {}
+
+impl Hash for MountInfo {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.told().hash(state);
+    }
+}
+
+impl fmt::Debug for MountInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MountInfo")
+            .field("id", &self.id)
+            .field("parent", &self.parent)
+            .field("major", &self.major)
+            .field("minor", &self.minor)
+            .field("root", &self.root)
+            .field("mount_point", &self.mount_point)
+            .field("options", &self.options)
+            .field("optional", &self.optional)
+            .field("fs_type", &self.fs_type)
+            .field("source", &self.source)
+            .field("super_options", &self.super_options)
+            .field("unique_id", &self.unique_id)
+            .field("unique_parent", &self.unique_parent)
+            .finish_non_exhaustive()
+    }
+}
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
 }
 
 /// Returns the mounts that the calling thread sees, in the kernel's order.
@@ -113,6 +229,7 @@ pub fn mounts_of(pid: u32) -> Result<Vec<MountInfo>> {
 ///
 /// [`NotFound`](crate::ErrorKind::NotFound) if the path isn't there.
 #[doc(alias = "Mounted")]
+#[doc(alias = "MountedFast")]
 pub fn mounted(path: impl AsRef<Path>) -> Result<bool> {
     At::Path(path.as_ref()).mounted()
 }
@@ -135,8 +252,6 @@ pub fn mount_of(path: impl AsRef<Path>) -> Result<Option<MountInfo>> {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
-
     use super::*;
     use crate::{ErrorKind, parse};
 
@@ -217,6 +332,37 @@ mod tests {
         assert_eq!(mount.source, "//srv/My Docs");
         assert_eq!(mount.super_options, "rw,unc=//srv/My Docs,x=1");
         assert_eq!(mount.super_words().collect::<Vec<_>>(), ["rw", "unc=//srv/My Docs", "x=1"]);
+    }
+
+    #[test]
+    fn two_are_equal_if_the_table_says_the_same_of_them() {
+        let text = one(include_bytes!("../tests/fixtures/manyoptional.mi"));
+        let mut told = text.clone();
+        (told.unique_id, told.unique_parent) = (Some(1 << 40), Some(1 << 41));
+        assert_eq!(text, told);
+        assert!(std::collections::HashSet::from([text.clone()]).contains(&told));
+        told.optional.pop();
+        assert_ne!(text, told);
+    }
+
+    #[test]
+    fn an_owned_mount_answers_as_a_borrowed_one() {
+        let text = include_bytes!("../tests/fixtures/manyoptional.mi");
+        let (mount, entry) = (one(text), parse(text).next().unwrap().unwrap());
+        assert_eq!((mount.shared(), mount.master(), mount.propagate_from()), (Some(1), Some(2), Some(3)));
+        assert_eq!((entry.shared(), entry.master(), entry.propagate_from()), (Some(1), Some(2), Some(3)));
+        assert!(mount.is_unbindable() && entry.is_unbindable());
+        assert!(mount.is_type(entry.fs_type()) && !mount.is_type("ext"));
+        let mount = one(b"2 1 0:5 / /run/user/ rw - tmpfs a rw");
+        for (path, beneath, above) in [
+            ("/run", true, false),
+            ("/run/user/", true, true),
+            ("/ru", false, false),
+            ("/run/user/0", false, true),
+        ] {
+            assert_eq!((mount.is_beneath(path), mount.is_above(path)), (beneath, above), "{path}");
+        }
+        assert!(!format!("{mount:?}").contains("escaped"));
     }
 
     #[test]

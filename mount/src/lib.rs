@@ -67,6 +67,7 @@
 
 mod at;
 mod attributes;
+mod busy;
 mod context;
 mod error;
 mod guard;
@@ -83,11 +84,12 @@ mod statmount;
 mod sys;
 mod table;
 mod unmount;
-mod users;
 mod watch;
+mod words;
 
 pub use at::At;
 pub use attributes::Attributes;
+pub use busy::{Use, User, Users, users};
 pub use context::{FsContext, Level, Message};
 pub use error::{Error, ErrorKind, Result};
 pub use guard::MountGuard;
@@ -102,7 +104,6 @@ pub use root::Root;
 pub use statmount::{Fields, MountIds, NamespaceId, Statmount};
 pub use table::{Entries, Entry, Node, Reader, Table, parse};
 pub use unmount::Unmount;
-pub use users::{Use, User, Users, users};
 #[cfg(feature = "tokio")]
 pub use watch::AsyncWatcher;
 pub use watch::{Event, Watcher};

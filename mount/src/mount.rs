@@ -12,8 +12,8 @@ use crate::{At, ErrorKind, Result, Unmount};
 /// `fs_type` is ignored: `none` by custom.
 ///
 /// - *Mounted already.* If the top mount at `target` is the same one (for a bind: the same file or directory;
-///   else the same source and filesystem type) and has the attributes that were asked for, nothing is done.
-///   Anything else there is an error. Options of the filesystem itself, such as `size=10k`, are not compared.
+///   else the same source and filesystem type) and has the attributes, the propagation and the flags of the
+///   filesystem that were asked for, nothing is done. Anything else there is an error. Options of the filesystem itself, such as `size=10k`, are not compared.
 /// - *Binds* keep the attributes of their source, `nosuid,nodev,noexec` say, and get those in `options` on
 ///   top of them. On an `rbind`, the words that restrict (`ro nosuid nodev noexec nosymfollow`) hold for
 ///   every mount below too; `rro` and the like say so for any mount.
@@ -21,13 +21,14 @@ use crate::{At, ErrorKind, Result, Unmount};
 ///   alone. With propagation words only, and without a filesystem type, nothing is mounted:
 ///   `mount("none", "/", "none", "rprivate")`.
 /// - *All or nothing.* If a later step fails, a new mount is taken away again.
-///
 /// - *Ids.* `X-mount.idmap=b:0:100000:65536` maps the ids of a new mount, and with `ridmap` of all below.
 ///
-/// Other words for userspace (`nofail`, `x-*`) are accepted and have no effect, but that `user` and its kind imply
-/// `nosuid` and `nodev` as in [`mount(8)`](https://man7.org/linux/man-pages/man8/mount.8.html); nor have, on a bind, words for the
-/// filesystem. `target` is looked up once, with symbolic links followed; [`Root`](crate::Root) mounts beneath
-/// a directory that no link leads out of.
+/// Other words for userspace (`nofail`, `x-*`) have no effect, but that `user` and its kind imply `nosuid` and
+/// `nodev`, as in [`mount(8)`]; those that would change what is mounted (`loop`, `X-mount.subdir=`) are refused.
+/// On a bind, words for the filesystem have no effect. `target` is looked up once, with symbolic links
+/// followed; [`Root`](crate::Root) mounts beneath a directory that no link leads out of.
+///
+/// [`mount(8)`]: https://man7.org/linux/man-pages/man8/mount.8.html
 ///
 /// ```no_run
 /// mount::mount("/myfile", "/myotherfile", "none", "bind,ro")?;
@@ -47,13 +48,13 @@ use crate::{At, ErrorKind, Result, Unmount};
 pub fn mount(
     source: impl AsRef<Path>,
     target: impl AsRef<Path>,
-    fs_type: &str,
+    fs_type: impl AsRef<OsStr>,
     options: impl AsRef<OsStr>,
 ) -> Result<()> {
-    mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type, options.as_ref())
+    mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type.as_ref(), options.as_ref())
 }
 
-pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &OsStr) -> Result<()> {
+pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &OsStr, options: &OsStr) -> Result<()> {
     let request = Request::new(source, target, fs_type, options)?;
     if request.is_new() && request.is_there_already()? { Ok(()) } else { request.run() }
 }
@@ -69,13 +70,13 @@ pub(crate) fn mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &O
 pub fn force_mount(
     source: impl AsRef<Path>,
     target: impl AsRef<Path>,
-    fs_type: &str,
+    fs_type: impl AsRef<OsStr>,
     options: impl AsRef<OsStr>,
 ) -> Result<()> {
-    force_mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type, options.as_ref())
+    force_mount_at(source.as_ref(), At::Path(target.as_ref()), fs_type.as_ref(), options.as_ref())
 }
 
-pub(crate) fn force_mount_at(source: &Path, target: At<'_>, fs_type: &str, options: &OsStr) -> Result<()> {
+pub(crate) fn force_mount_at(source: &Path, target: At<'_>, fs_type: &OsStr, options: &OsStr) -> Result<()> {
     Request::new(source, target, fs_type, options)?.run()
 }
 

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use crate::at::magic_link;
-use crate::context::STRING_MAX;
+use crate::context::{Probe, STRING_MAX};
 use crate::request::DATA_MAX;
-use crate::{At, Attributes, Error, ErrorKind, FsContext, Mount, Result, sys};
+use crate::{At, Attributes, Error, ErrorKind, FsContext, Mount, Options, Result, sys};
 
 /// The key of a layer that is added to others.
 const LOWER: &str = "lowerdir+";
 /// The key of a layer that only gives file contents.
 const DATA: &str = "datadir+";
-/// When they came.
+/// Which kernel was the first to have both.
 const SINCE: &str = "Linux 6.8";
 
 /// An [overlay filesystem] that is to be mounted: directories shown as one, with at most 500 below.
@@ -42,10 +42,12 @@ pub struct Overlay<'a> {
     source: OsString,
     lower: Vec<At<'a>>,
     data: Vec<At<'a>>,
-    upper: Option<(At<'a>, At<'a>)>,
+    upper: Option<At<'a>>,
+    work: Option<At<'a>>,
     options: Vec<(String, Option<OsString>)>,
     attributes: Attributes,
-    read_only: bool,
+    /// What the superblock is told, in the words of fsconfig(2) and the bits of mount(2).
+    superblock: (Vec<&'static str>, u64),
 }
 
 impl Default for Overlay<'_> {
@@ -62,9 +64,10 @@ impl<'a> Overlay<'a> {
             lower: Vec::new(),
             data: Vec::new(),
             upper: None,
+            work: None,
             options: Vec::new(),
             attributes: Attributes::empty(),
-            read_only: false,
+            superblock: (Vec::new(), 0),
         }
     }
 
@@ -89,7 +92,8 @@ impl<'a> Overlay<'a> {
     /// Sets the directory that takes the changes, and an empty one of the same filesystem to work in. Without
     /// them the overlay is read-only.
     pub fn upper(mut self, upper: impl Into<At<'a>>, work: impl Into<At<'a>>) -> Self {
-        self.upper = Some((upper.into(), work.into()));
+        self.upper = Some(upper.into());
+        self.work = Some(work.into());
         self
     }
 
@@ -117,9 +121,9 @@ impl<'a> Overlay<'a> {
         self
     }
 
-    /// Makes the filesystem read-only, not the mount alone.
-    pub(crate) fn read_only(mut self, read_only: bool) -> Self {
-        self.read_only = read_only;
+    /// Takes what options say to the superblock: `ro`, `sync`.
+    pub(crate) fn superblock(mut self, options: &Options) -> Self {
+        self.superblock = (options.superblock_flags(), options.superblock().0);
         self
     }
 
@@ -154,8 +158,9 @@ impl<'a> Overlay<'a> {
         match self.create_as(what) {
             Err(error) if error.kind() == ErrorKind::Unsupported || error.is_missing_call() => {
                 let data = self.data_of_mount2(what)?;
-                let read_only = if self.read_only { sys::ms::RDONLY } else { 0 };
-                let flags = self.attributes.ms_flags_and_atime() | read_only;
+                // Of the mount alone mount(2) can't make anything read-only: that is done after it.
+                let attributes = self.attributes & !Attributes::RDONLY;
+                let flags = attributes.ms_flags_and_atime() | self.superblock.1;
                 let link = magic_link(target);
                 sys::mount(Some(&self.source), &link, Some("overlay".as_ref()), flags, Some(&data.text))
                     .map_err(|old| match old {
@@ -168,12 +173,12 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    fn create_as(&self, what: &str) -> Result<Mount> {
+    pub(crate) fn create_as(&self, what: &str) -> Result<Mount> {
         let refuse = |why: &str| Err(Error::new(ErrorKind::InvalidInput, what, why));
         if self.lower.is_empty() {
             return refuse("an overlay needs a layer below");
         }
-        let mut context = FsContext::open_as("overlay", what.to_owned())?;
+        let mut context = FsContext::open_as("overlay".as_ref(), what.to_owned())?;
         let mut open = Vec::new();
         single_layers(&mut context, what)?;
         context.set_string("source", &self.source)?;
@@ -186,8 +191,8 @@ impl<'a> Overlay<'a> {
         for (at, key) in self.layers() {
             set_layer(&mut context, key, at, &mut open)?;
         }
-        if self.read_only {
-            context.set_flag("ro")?;
+        for flag in &self.superblock.0 {
+            context.set_flag(flag)?;
         }
         context.create()?.mount(self.attributes)
     }
@@ -195,8 +200,9 @@ impl<'a> Overlay<'a> {
     fn layers(&self) -> impl Iterator<Item = (At<'a>, &'static str)> {
         let lower = self.lower.iter().map(|at| (*at, LOWER));
         let data = self.data.iter().map(|at| (*at, DATA));
-        let upper = self.upper.iter().flat_map(|(upper, work)| [(*upper, "upperdir"), (*work, "workdir")]);
-        lower.chain(data).chain(upper)
+        let upper = self.upper.iter().map(|at| (*at, "upperdir"));
+        let work = self.work.iter().map(|at| (*at, "workdir"));
+        lower.chain(data).chain(upper).chain(work)
     }
 
     /// Writes all options as mount(2) takes them, with short names for long paths.
@@ -233,8 +239,8 @@ impl<'a> Overlay<'a> {
             lower.push(escaped(&path_of(*at, longest, &mut open)?));
         }
         words.push(lower);
-        if let Some((upper, work)) = self.upper {
-            for (key, at) in [("upperdir=", upper), ("workdir=", work)] {
+        for (key, at) in [("upperdir=", self.upper), ("workdir=", self.work)] {
+            if let Some(at) = at {
                 let mut word = OsString::from(key);
                 word.push(escaped(&path_of(at, longest, &mut open)?));
                 words.push(word);
@@ -260,6 +266,8 @@ pub(crate) struct Words {
     upper: Option<PathBuf>,
     work: Option<PathBuf>,
     others: Vec<(String, Option<OsString>)>,
+    /// Whether `lowerdir` can't be taken apart.
+    is_torn: bool,
 }
 
 impl Words {
@@ -268,55 +276,81 @@ impl Words {
         let mut overlay = Words::default();
         for (key, value) in parameters {
             match (key, value) {
-                ("lowerdir", Some(value)) => {
-                    // What follows a double colon only gives data; an empty layer is the kernel's to refuse.
-                    let (mut data, mut empty) = (false, false);
-                    for layer in layers(&value) {
-                        if layer.as_os_str().is_empty() && !empty {
-                            (data, empty) = (true, true);
-                        } else if data {
-                            empty = false;
-                            overlay.data.push(layer);
-                        } else {
-                            overlay.lower.push(layer);
-                        }
-                    }
-                }
+                ("lowerdir", Some(value)) => overlay.set_lower(&value),
                 (LOWER, Some(value)) => overlay.lower.push(value.into_owned().into()),
                 (DATA, Some(value)) => overlay.data.push(value.into_owned().into()),
-                ("upperdir", Some(value)) => overlay.upper = layers(&value).into_iter().next(),
-                ("workdir", Some(value)) => overlay.work = layers(&value).into_iter().next(),
+                ("upperdir", Some(value)) => overlay.upper = Some(without_escapes(&value)),
+                ("workdir", Some(value)) => overlay.work = Some(without_escapes(&value)),
                 (key, value) => overlay.others.push((key.to_owned(), value.map(Cow::into_owned))),
             }
         }
         overlay
     }
 
+    /// Takes `/b:/a::/data::/more`, in place of whatever was said before.
+    fn set_lower(&mut self, value: &OsStr) {
+        self.lower.clear();
+        self.data.clear();
+        self.is_torn = false;
+        let mut empty = false;
+        for layer in layers(value) {
+            if layer.is_empty() {
+                self.is_torn |= empty;
+                empty = true;
+                continue;
+            }
+            // What follows a double colon only gives data, and nothing else can follow it.
+            let is_data = std::mem::take(&mut empty);
+            self.is_torn |= !is_data && !self.data.is_empty();
+            let list = if is_data { &mut self.data } else { &mut self.lower };
+            list.push(without_escapes(layer));
+        }
+        self.is_torn |= empty || self.lower.is_empty();
+    }
+
+    /// Says what is missing, of which the kernel would only say that something is.
+    pub(crate) fn check(&self) -> std::result::Result<(), &'static str> {
+        match (&self.upper, &self.work) {
+            _ if self.is_torn => Err("of lowerdir each layer needs a path, and each that only gives data \"::\""),
+            (Some(_), None) => Err("an overlay with upperdir needs workdir too"),
+            (None, Some(_)) => Err("an overlay with workdir needs upperdir too"),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn overlay(&self) -> Overlay<'_> {
         let mut overlay = Overlay::new().lowers(&self.lower);
         overlay.data = self.data.iter().map(Into::into).collect();
         overlay.options.clone_from(&self.others);
-        if let (Some(upper), Some(work)) = (&self.upper, &self.work) {
-            overlay = overlay.upper(upper, work);
-        }
+        overlay.upper = self.upper.as_ref().map(Into::into);
+        overlay.work = self.work.as_ref().map(Into::into);
         overlay
     }
 }
 
-/// Splits at colons, and undoes the escapes that keep a colon, a comma or a backslash in a path.
-fn layers(value: &OsStr) -> Vec<PathBuf> {
-    let mut layers = vec![Vec::new()];
-    let mut bytes = value.as_bytes().iter().copied();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b':' => layers.push(Vec::new()),
-            byte => {
-                let kept = if byte == b'\\' { bytes.next().unwrap_or(byte) } else { byte };
-                layers.last_mut().expect("there is always one").push(kept);
-            }
+/// Splits at colons that are not escaped.
+fn layers(value: &OsStr) -> Vec<&OsStr> {
+    let bytes = value.as_bytes();
+    let (mut layers, mut start, mut is_escaped) = (Vec::new(), 0, false);
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b':' && !is_escaped {
+            layers.push(OsStr::from_bytes(&bytes[start..at]));
+            start = at + 1;
         }
+        is_escaped = *byte == b'\\' && !is_escaped;
     }
-    layers.into_iter().map(|layer| PathBuf::from(OsString::from_vec(layer))).collect()
+    layers.push(OsStr::from_bytes(&bytes[start..]));
+    layers
+}
+
+/// Undoes the escapes that keep a colon, a comma or a backslash in a path.
+fn without_escapes(path: &OsStr) -> PathBuf {
+    let mut bytes = path.as_bytes().iter().copied();
+    let mut plain = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        plain.push(if byte == b'\\' { bytes.next().unwrap_or(byte) } else { byte });
+    }
+    PathBuf::from(OsString::from_vec(plain))
 }
 
 /// The options for mount(2), and the directories that they name by descriptor.
@@ -327,16 +361,14 @@ struct Data {
 
 /// Says whether the kernel takes layers one by one.
 fn single_layers(context: &mut FsContext, what: &str) -> Result<()> {
-    let missing = |errno: Errno| {
-        let why = format!("this kernel takes no layer alone ({LOWER}, {SINCE})");
-        Err(Error::new(ErrorKind::Unsupported, what, "").because(why, errno))
-    };
-    match context.set_flag(LOWER) {
-        // Older kernels collect whatever they are given, and look at it when it's too late.
-        Ok(_) => missing(Errno::EINVAL),
-        Err(error) if error.to_string().contains("Unknown parameter") => missing(Errno::EINVAL),
+    match context.probe(LOWER)? {
+        // Older kernels collect whatever they are given, and look at it when it's too late; 6.5 to 6.7 know it not.
+        Probe::Taken | Probe::Unknown => {
+            let why = format!("this kernel takes no layer alone ({LOWER}, {SINCE})");
+            Err(Error::new(ErrorKind::Unsupported, what, why))
+        }
         // A layer without a path.
-        Err(_) => Ok(()),
+        Probe::Refused => Ok(()),
     }
 }
 
@@ -402,12 +434,30 @@ mod tests {
 
     #[test]
     fn layers_come_apart_at_colons_that_are_not_escaped() {
-        let overlay = words(&[r"lowerdir=/a:/b\:c\,d\\e::/data:/more", "metacopy=on", "volatile"]);
+        let overlay = words(&[r"lowerdir=/a:/b\:c\,d\\e::/data::/more", "metacopy=on", "volatile"]);
         assert_eq!(overlay.lower, [Path::new("/a"), Path::new(r"/b:c,d\e")]);
         assert_eq!(overlay.data, [Path::new("/data"), Path::new("/more")]);
         let options: Vec<_> =
             overlay.others.iter().map(|(key, value)| (key.as_str(), value.is_some())).collect();
         assert_eq!(options, [("metacopy", true), ("volatile", false)]);
+    }
+
+    #[test]
+    fn what_the_kernel_would_refuse_is_not_taken_apart() {
+        for text in ["lowerdir=/a:", "lowerdir=:/a", "lowerdir=/a:::/b", "lowerdir=/a::/b:/c", "lowerdir=", "lowerdir=::/a"] {
+            assert!(words(&[text]).check().is_err(), "{text}");
+        }
+        assert!(words(&["lowerdir=/a", "upperdir=/u"]).check().is_err());
+        assert!(words(&["lowerdir=/a", "workdir=/w"]).check().is_err());
+        assert!(words(&["lowerdir=/a::/b::/c", "upperdir=/u", "workdir=/w"]).check().is_ok());
+    }
+
+    #[test]
+    fn a_colon_is_part_of_the_upper_directorys_name_and_the_last_lowerdir_holds() {
+        let words = words(&["lowerdir=/old", "lowerdir=/a:/b", r"upperdir=/u:x\\y", "workdir=/w:z"]);
+        assert_eq!(words.lower, [Path::new("/a"), Path::new("/b")]);
+        assert_eq!(words.upper.as_deref(), Some(Path::new(r"/u:x\y")));
+        assert_eq!(words.work.as_deref(), Some(Path::new("/w:z")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::sys::ms;
+use crate::words::PROPAGATION;
 
 /// How mounts made here are seen elsewhere, in the words of [`mount_namespaces(7)`].
 ///
@@ -12,36 +13,35 @@ use crate::sys::ms;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Propagation {
     /// Mounts spread in both directions.
+    #[doc(alias = "MakeShared")]
     Shared,
     /// [`Shared`](Self::Shared), with every mount below.
+    #[doc(alias = "MakeRShared")]
     Rshared,
     /// Mounts come in, but don't go out.
+    #[doc(alias = "MakeSlave")]
     Slave,
     /// [`Slave`](Self::Slave), with every mount below.
+    #[doc(alias = "MakeRSlave")]
     Rslave,
     /// Mounts neither come in nor go out.
+    #[doc(alias = "MakePrivate")]
     Private,
     /// [`Private`](Self::Private), with every mount below.
+    #[doc(alias = "MakeRPrivate")]
     Rprivate,
     /// Private, and refuses to be bound elsewhere.
+    #[doc(alias = "MakeUnbindable")]
     Unbindable,
     /// [`Unbindable`](Self::Unbindable), with every mount below.
+    #[doc(alias = "MakeRUnbindable")]
     Runbindable,
 }
 
 impl Propagation {
     /// Returns the `MS_*` bits for mount(2), which takes them in a call of their own.
     pub fn flags(self) -> u64 {
-        match self {
-            Self::Shared => ms::SHARED,
-            Self::Rshared => ms::SHARED | ms::REC,
-            Self::Slave => ms::SLAVE,
-            Self::Rslave => ms::SLAVE | ms::REC,
-            Self::Private => ms::PRIVATE,
-            Self::Rprivate => ms::PRIVATE | ms::REC,
-            Self::Unbindable => ms::UNBINDABLE,
-            Self::Runbindable => ms::UNBINDABLE | ms::REC,
-        }
+        self.entry().2
     }
 
     /// Says whether every mount below changes too.
@@ -50,17 +50,12 @@ impl Propagation {
     }
 
     pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "shared" => Self::Shared,
-            "rshared" => Self::Rshared,
-            "slave" => Self::Slave,
-            "rslave" => Self::Rslave,
-            "private" => Self::Private,
-            "rprivate" => Self::Rprivate,
-            "unbindable" => Self::Unbindable,
-            "runbindable" => Self::Runbindable,
-            _ => return None,
-        })
+        PROPAGATION.iter().find(|(known, ..)| *known == word).map(|(_, propagation, _)| *propagation)
+    }
+
+    fn entry(self) -> &'static (&'static str, Propagation, u64) {
+        let found = PROPAGATION.iter().find(|(_, propagation, _)| *propagation == self);
+        found.expect("all of them are in the table")
     }
 
     /// Says whether this may follow `earlier`: the same again may, and a slave may become shared as well.
@@ -72,15 +67,20 @@ impl Propagation {
 
 impl fmt::Display for Propagation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Shared => "shared",
-            Self::Rshared => "rshared",
-            Self::Slave => "slave",
-            Self::Rslave => "rslave",
-            Self::Private => "private",
-            Self::Rprivate => "rprivate",
-            Self::Unbindable => "unbindable",
-            Self::Runbindable => "runbindable",
-        })
+        f.write_str(self.entry().0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_in_the_table_and_means_itself() {
+        for (word, propagation, flags) in PROPAGATION {
+            assert_eq!((propagation.to_string().as_str(), propagation.flags()), (*word, *flags));
+            assert_eq!(Propagation::from_word(word), Some(*propagation));
+        }
+        assert_eq!(PROPAGATION.len(), 8);
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
@@ -80,10 +80,10 @@ impl Root {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        fs_type: &str,
+        fs_type: impl AsRef<OsStr>,
         options: impl AsRef<OsStr>,
     ) -> Result<()> {
-        mount::mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options.as_ref())
+        mount::mount_at(source.as_ref(), self.at(target.as_ref()), fs_type.as_ref(), options.as_ref())
     }
 
     /// Mounts beneath it, over whatever is there: [`force_mount`](crate::force_mount).
@@ -95,10 +95,10 @@ impl Root {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        fs_type: &str,
+        fs_type: impl AsRef<OsStr>,
         options: impl AsRef<OsStr>,
     ) -> Result<()> {
-        mount::force_mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options.as_ref())
+        mount::force_mount_at(source.as_ref(), self.at(target.as_ref()), fs_type.as_ref(), options.as_ref())
     }
 
     /// Mounts beneath it, over whatever is there, and holds the mount: [`MountGuard::mount`].
@@ -110,10 +110,10 @@ impl Root {
         &self,
         source: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        fs_type: &str,
+        fs_type: impl AsRef<OsStr>,
         options: impl AsRef<OsStr>,
     ) -> Result<MountGuard> {
-        MountGuard::mount_at(source.as_ref(), self.at(target.as_ref()), fs_type, options.as_ref())
+        MountGuard::mount_at(source.as_ref(), self.at(target.as_ref()), fs_type.as_ref(), options.as_ref())
     }
 
     /// Unmounts the top mount there, if there is one: [`unmount`](crate::unmount). [`Unmount`] does more, with
@@ -169,15 +169,19 @@ impl Root {
         Err(Errno::EAGAIN)
     }
 
-    /// Opens the directory that an entry is in, and returns it with the entry's name. `None` for a path that
-    /// ends in no name, such as `.` or `/`.
+    /// Opens the directory that an entry is in, and returns it with the entry's name. `None` for the root itself.
+    ///
+    /// `EINVAL` for a path that ends in `..`, of which nobody knows what it names.
     pub(crate) fn parent<'a>(&self, path: &'a Path) -> nix::Result<Option<(OwnedFd, &'a OsStr)>> {
-        let Some(name) = path.file_name() else { return Ok(None) };
-        let parent = match path.parent() {
-            Some(parent) if parent != Path::new("") => self.resolve(parent, true)?,
-            _ => self.resolve(Path::new("."), true)?,
-        };
-        Ok(Some((parent, name)))
+        match path.components().next_back() {
+            Some(Component::Normal(name)) => {
+                let parent = path.parent().filter(|parent| *parent != Path::new(""));
+                Ok(Some((self.resolve(parent.unwrap_or(Path::new(".")), true)?, name)))
+            }
+            Some(Component::RootDir | Component::CurDir) => Ok(None),
+            Some(Component::ParentDir | Component::Prefix(_)) => Err(Errno::EINVAL),
+            None => Err(Errno::ENOENT),
+        }
     }
 
     /// Does the work of openat2(2) one component after the other.
@@ -190,6 +194,7 @@ impl Root {
         }
         let mut way: Vec<OwnedFd> = Vec::new();
         let mut ahead = components(path.as_os_str());
+        let mut must_be_directory = ends_as_directory(path.as_os_str());
         let mut links = 0;
         while let Some(name) = ahead.pop() {
             if name == ".." {
@@ -200,19 +205,20 @@ impl Root {
             let next = open_entry(here, &name)?;
             let kind = SFlag::from_bits_truncate(fstat(&next)?.st_mode) & SFlag::S_IFMT;
             let last = ahead.is_empty();
-            if kind == SFlag::S_IFLNK && (follow || !last) {
+            if kind == SFlag::S_IFLNK && (follow || must_be_directory || !last) {
                 links += 1;
-                if links > LINKS_MAX {
+                if links > LINKS_MAX || sys::forbids_links(next.as_fd())? {
                     return Err(Errno::ELOOP);
                 }
                 let target = readlinkat(&next, "")?;
+                must_be_directory |= last && ends_as_directory(&target);
                 if target.as_bytes().starts_with(b"/") {
                     way.clear();
                 }
                 ahead.extend(components(&target));
                 continue;
             }
-            if kind != SFlag::S_IFDIR && !last {
+            if kind != SFlag::S_IFDIR && (must_be_directory || !last) {
                 return Err(Errno::ENOTDIR);
             }
             way.push(next);
@@ -239,4 +245,10 @@ fn open_entry(dir: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
 fn components(path: &OsStr) -> Vec<OsString> {
     let names = path.as_bytes().split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
     names.rev().map(|name| OsStr::from_bytes(name).to_owned()).collect()
+}
+
+/// Says whether only a directory can have this path: it ends in `/` or `/.`.
+fn ends_as_directory(path: &OsStr) -> bool {
+    let path = path.as_bytes();
+    path.ends_with(b"/") || path.ends_with(b"/.")
 }

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         a_clone_is_read_only_before_anybody_sees_it,
         a_tree_changes_as_a_whole,
         the_choice_of_atime_needs_no_clearing,
+        several_ways_of_atime_are_refused_and_one_may_be_cleared_in_part,
+        a_refusal_of_the_kernel_changes_nothing_of_a_tree,
         propagation_is_set_on_one_or_all,
         a_mount_goes_beneath_another,
         beneath_nothing_is_an_error,
@@ -82,9 +84,11 @@ fn the_kernels_own_words_are_in_the_error() -> Outcome {
     let error = FsContext::open("tmpfs")?.set_string("bogus", "1").unwrap_err();
     let text = "make filesystem \"tmpfs\": option \"bogus=1\": tmpfs: Unknown parameter 'bogus': Invalid argument (os error 22)";
     assert_eq!((error.to_string().as_str(), error.raw_os_error()), (text, Some(22)));
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let error = mount::mount("a", &target, "tmpfs", "size=never").unwrap_err();
     let text = "mount \"a\" on \"/tmp/target\": option \"size=never\": tmpfs: Bad value for 'size': Invalid argument (os error 22)";
     assert_eq!(error.to_string(), text);
+    assert_eq!((error.kind(), error.path()), (ErrorKind::InvalidInput, Some(&*target)));
     assert!(!mount::mounted(&target)?);
     let error = FsContext::open("tmpfs")?.set_string("size", "x".repeat(256)).unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, None));
@@ -192,6 +196,41 @@ fn the_choice_of_atime_needs_no_clearing() -> Outcome {
     assert_eq!(mount.info()?.unwrap().options, "rw,noatime");
     mount.set_attributes(Attributes::empty(), Attributes::ATIME)?;
     assert_eq!(mount.info()?.unwrap().options, "rw,relatime");
+    Ok(())
+}
+
+fn several_ways_of_atime_are_refused_and_one_may_be_cleared_in_part() -> Outcome {
+    let (source, _) = ground()?;
+    mount::mount("a", &source, "tmpfs", "noatime")?;
+    let mount = Mount::open(&source)?;
+    let both = Attributes::NOATIME | Attributes::STRICTATIME;
+    let error = mount.set_attributes(both, Attributes::empty()).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::InvalidInput, Some(&*source)), "{error}");
+    mount.set_attributes(Attributes::empty(), Attributes::NOATIME)?;
+    assert_eq!(mount.info()?.unwrap().options, "rw,relatime");
+    Ok(())
+}
+
+fn a_refusal_of_the_kernel_changes_nothing_of_a_tree() -> Outcome {
+    // It was taken for a call that isn't there, and done again mount by mount: half of it.
+    let (source, target) = ground()?;
+    grounds::calls(&["mount_setattr"])?;
+    mount::mount("a", &source, "tmpfs", "ro=vfs")?;
+    let view = Mount::clone_of(&source)?;
+    view.attach(&target)?;
+    let error = view.map_ids(File::open("/proc/self/ns/user")?).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported), "{error}");
+    // A file that is open for writing keeps its mount from becoming read-only, and its tree with it.
+    fs::create_dir("/tmp/tree")?;
+    mount::mount("top", "/tmp/tree", "tmpfs", "")?;
+    fs::create_dir("/tmp/tree/below")?;
+    mount::mount("below", "/tmp/tree/below", "tmpfs", "")?;
+    let open = File::create("/tmp/tree/below/file")?;
+    let tree = Mount::open("/tmp/tree")?;
+    let error = tree.set_attributes_recursive(Attributes::RDONLY, Attributes::empty()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    drop(open);
+    assert!(is_writable("/tmp/tree"));
     Ok(())
 }
 

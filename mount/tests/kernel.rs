@@ -19,6 +19,10 @@ fn main() -> ExitCode {
         mounting_the_same_twice_mounts_once,
         something_else_mounted_there_is_an_error,
         force_mount_mounts_on_top,
+        what_is_there_is_not_what_was_asked_for_if_it_spreads_otherwise,
+        one_missing_call_is_as_good_as_all,
+        a_mount_over_proc_that_fails_is_taken_away,
+        tools_words_and_no_filesystems_are_refused_by_name,
         the_root_directory_can_be_covered_with_the_old_calls_too,
         a_read_only_bind_keeps_what_its_source_forbids,
         a_read_only_bind_keeps_what_its_source_forbids_without_mount_setattr,
@@ -200,6 +204,62 @@ fn the_root_directory_can_be_covered_with_the_old_calls_too() -> Outcome {
     assert_eq!(mount_of("/..")?.unwrap().source, "over");
     assert!(has("/..", &["nosuid"]) && mount::mounts()?.len() == before + 1);
     assert!(source.exists());
+    Ok(())
+}
+
+fn what_is_there_is_not_what_was_asked_for_if_it_spreads_otherwise() -> Outcome {
+    // A mount that was skipped counted as success, though it was shared and should have been private.
+    let (source, target) = tree_source()?;
+    mount(&source, &target, "none", "bind,shared")?;
+    let asked = |options: &str| mount(&source, &target, "none", options).map_err(|error| error.kind());
+    assert_eq!(asked("bind,shared"), Ok(()));
+    for options in ["bind,private", "bind,slave", "bind,unbindable", "rbind"] {
+        assert_eq!(asked(options), Err(ErrorKind::AlreadyMounted), "{options}");
+    }
+    force_unmount(&target)?;
+    mount("a", &target, "tmpfs", "")?;
+    for options in ["sync", "lazytime", "ro=fs", "shared"] {
+        let error = mount("a", &target, "tmpfs", options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyMounted, "{options}");
+    }
+    mount("a", &target, "tmpfs", "private,async")?;
+    Ok(())
+}
+
+fn one_missing_call_is_as_good_as_all() -> Outcome {
+    let (source, target) = ground()?;
+    refuse(libc::SYS_move_mount)?;
+    mount("a", &target, "tmpfs", "nosuid,size=1m")?;
+    mount(&source, &target, "none", "bind,ro").unwrap_err();
+    force_mount(&source, &target, "none", "bind,ro")?;
+    assert!(has(&target, &["ro"]) && !is_writable(&target));
+    Ok(())
+}
+
+fn a_mount_over_proc_that_fails_is_taken_away() -> Outcome {
+    let (_, _) = ground()?;
+    refuse(libc::SYS_fsopen)?;
+    refuse(libc::SYS_mount_setattr)?;
+    let before = fs::read_to_string("/proc/self/stat")?.len();
+    let _ = force_mount("x", "/proc", "tmpfs", "ro=vfs,size=64k");
+    let covered = !Path::new("/proc/self").exists();
+    assert!(!covered && before > 0, "what could not be finished lies over /proc");
+    Ok(())
+}
+
+fn tools_words_and_no_filesystems_are_refused_by_name() -> Outcome {
+    let (source, target) = ground()?;
+    for (fs_type, options, says) in [
+        ("none", "bind,X-mount.subdir=a", "the option X-mount.subdir is done by mount(8)"),
+        ("ext4", "loop,ro", "the option loop is done by mount(8)"),
+        ("none", "ro", "\"none\" is no filesystem: name one, or say bind"),
+        ("auto", "", "\"auto\" is no filesystem"),
+        ("none", "remount,X-mount.idmap=b:0:1:1", "maps the ids of a new mount only"),
+    ] {
+        let error = mount(&source, &target, fs_type, options).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::InvalidInput, Some(&*target)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
     Ok(())
 }
 

@@ -24,6 +24,9 @@ fn main() -> ExitCode {
         a_missing_layer_is_told_by_its_path,
         no_layer_and_too_many_are_errors,
         options_and_attributes_arrive,
+        words_for_the_filesystem_are_kept_with_long_layers,
+        half_an_upper_layer_is_an_error_with_long_layers_too,
+        a_directory_may_be_called_like_the_kernels_words,
         without_single_layers_the_old_call_takes_what_fits,
     ])
 }
@@ -219,6 +222,43 @@ fn options_and_attributes_arrive() -> Outcome {
     // Newer kernels say fsync=volatile.
     let has = |end: &str| words.iter().any(|word| word.to_str().unwrap().ends_with(end));
     assert!(has("volatile") && has("redirect_dir=nofollow"), "{words:?}");
+    Ok(())
+}
+
+/// Two layers whose names together are longer than one string of fsconfig(2).
+fn long_lowerdir() -> Result<String, Stop> {
+    let paths = layers(2)?;
+    Ok(format!("lowerdir={}:{}", paths[0].display(), paths[1].display()))
+}
+
+fn words_for_the_filesystem_are_kept_with_long_layers() -> Outcome {
+    let merged = ground()?;
+    single_layers()?;
+    mount::mount("overlay", &merged, "overlay", format!("{},sync,dirsync,ro=vfs", long_lowerdir()?))?;
+    let info = mount::mount_of(&merged)?.unwrap();
+    let words: Vec<_> = info.super_words().collect();
+    assert!(["sync", "dirsync"].iter().all(|word| words.contains(&word.into())), "{words:?}");
+    assert!(info.has_option("ro"));
+    Ok(())
+}
+
+fn half_an_upper_layer_is_an_error_with_long_layers_too() -> Outcome {
+    // It was left out, and the overlay was read-only.
+    let merged = ground()?;
+    let options = format!("{},upperdir=/tmp/upper", long_lowerdir()?);
+    let error = mount::mount("overlay", &merged, "overlay", options).unwrap_err();
+    let text = r#"mount "overlay" on "/tmp/merged": an overlay with upperdir needs workdir too"#;
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidInput, text));
+    Ok(())
+}
+
+fn a_directory_may_be_called_like_the_kernels_words() -> Outcome {
+    ground()?;
+    single_layers()?;
+    let merged = Path::new("/tmp/Unknown parameter");
+    fs::create_dir(merged)?;
+    Overlay::new().lowers(&layers(30)?).mount(merged)?;
+    assert_all_there(merged, 30);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::thread;
 
 use grounds::faults::Refused;
 use grounds::{Outcome, Stop, tests};
-use mount::{ErrorKind, Root, force_mount};
+use mount::{ErrorKind, Root, Unmount, force_mount};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::mount::{MntFlags, umount2};
@@ -20,6 +20,10 @@ fn main() -> ExitCode {
         links_lead_nowhere_out_of_the_root_without_openat2,
         a_swapped_link_makes_no_mount_land_outside,
         a_swapped_link_makes_no_mount_land_outside_with_the_old_calls,
+        a_guard_beneath_a_root_unmounts_nothing_outside,
+        a_guard_finds_its_mount_where_it_was_renamed_to,
+        a_path_that_ends_in_two_dots_names_nothing_to_unmount,
+        a_path_to_a_directory_must_be_one,
         a_path_may_be_the_root_itself,
         what_is_not_there_is_told_with_its_whole_path,
         links_in_a_circle_are_an_error,
@@ -161,6 +165,69 @@ fn unmount_all() {
             }
         }
     }
+}
+
+fn a_guard_beneath_a_root_unmounts_nothing_outside() -> Outcome {
+    // A guard that looked its path up again unmounted what a link led to: a mount of the host.
+    let root = ground()?;
+    force_mount("host", "/tmp/outside/inner", "tmpfs", "")?;
+    symlink("../outside", "/tmp/root/link")?;
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let (one, other) = ("/tmp/root/inside", "/tmp/root/link");
+                let _ = renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE);
+            }
+        });
+        for _ in 0..grounds::times(1_000) {
+            if let Ok(guard) = root.mount_guard("guard", "inside/inner", "tmpfs", "") {
+                let _ = guard.close();
+            }
+            assert!(mount::mounted("/tmp/outside/inner")?, "the host's mount is gone");
+        }
+        done.store(true, Ordering::Relaxed);
+        Ok(())
+    })
+    .inspect_err(|_: &Stop| done.store(true, Ordering::Relaxed))?;
+    unmount_all();
+    Ok(())
+}
+
+fn a_guard_finds_its_mount_where_it_was_renamed_to() -> Outcome {
+    let root = ground()?;
+    let guard = root.mount_guard("guard", "inside/inner", "tmpfs", "")?;
+    fs::rename("/tmp/root/inside", "/tmp/root/elsewhere")?;
+    assert!(mount::mounted("/tmp/root/elsewhere/inner")?);
+    guard.close()?;
+    assert!(!mount::mounted("/tmp/root/elsewhere/inner")?);
+    Ok(())
+}
+
+fn a_path_that_ends_in_two_dots_names_nothing_to_unmount() -> Outcome {
+    // It was taken for the root itself, which was detached with all that lay on it.
+    ground()?;
+    force_mount("root", "/tmp/root", "tmpfs", "")?;
+    fs::create_dir_all("/tmp/root/a/b")?;
+    let root = Root::open("/tmp/root")?;
+    for recursive in [false, true] {
+        let unmount = Unmount::new().lazy(true).recursive(recursive);
+        assert!(unmount.run(root.at("a/b/..")).is_err());
+        assert!(mount::mounted("/tmp/root")?);
+    }
+    Ok(())
+}
+
+fn a_path_to_a_directory_must_be_one() -> Outcome {
+    let root = ground()?;
+    fs::write("/tmp/root/file", "")?;
+    symlink("file", "/tmp/root/to-file")?;
+    let refused = |path: &str| root.mounted(path).unwrap_err().raw_os_error();
+    let paths = ["file/", "file/.", "to-file/", "to-file/."];
+    assert!(paths.iter().all(|path| refused(path) == Some(20)));
+    refuse(&["openat2"])?;
+    assert!(paths.iter().all(|path| refused(path) == Some(20)));
+    Ok(())
 }
 
 fn a_path_may_be_the_root_itself() -> Outcome {

@@ -12,7 +12,7 @@ use grounds::faults::Refused;
 use grounds::{Outcome, Stop, ignored, tests};
 use mount::{
     Attributes, ErrorKind, Fields, FsContext, IdMap, IdRange, MountIds, MountInfo, NamespaceId, Overlay,
-    Statmount, force_mount, mount, mount_of,
+    Root, Statmount, force_mount, mount, mount_of,
 };
 use nix::errno::Errno;
 
@@ -32,6 +32,9 @@ fn main() -> ExitCode {
         what_is_not_asked_for_is_not_told,
         a_descriptor_and_a_path_find_the_same_mount,
         what_is_no_mount_namespace_has_no_id,
+        an_id_of_mountinfo_is_not_taken_for_a_unique_one,
+        a_place_beneath_a_root_is_asked_about,
+        a_mount_found_by_its_path_is_one_of_the_table,
         without_the_calls_the_error_names_them,
     ])
 }
@@ -72,7 +75,7 @@ fn by_ids() -> Vec<MountInfo> {
 }
 
 fn unique_id(path: impl AsRef<Path>) -> u64 {
-    Statmount::of_path(path, Fields::MOUNT).unwrap().unique_id.unwrap()
+    Statmount::of(path.as_ref(), Fields::MOUNT).unwrap().unique_id.unwrap()
 }
 
 fn every_mount_is_what_its_line_of_the_table_says() -> Outcome {
@@ -139,6 +142,7 @@ fn every_mount_is_what_its_line_of_the_table_says() -> Outcome {
     assert!(table.iter().any(|mount| mount.mount_point == ground.join("slave of slave")));
     for (by_id, line) in by_ids().iter().zip(&table) {
         assert_eq!(by_id, line);
+        assert!(by_id.super_words().eq(line.super_words()), "{by_id:?}");
     }
     assert_eq!(by_ids(), table);
     Ok(())
@@ -250,7 +254,7 @@ fn a_mount_that_is_gone_is_none_and_no_error() -> Outcome {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(error.to_string(), format!("ask about mount {id}: No such file or directory (os error 2)"));
     // A descriptor keeps it alive, in no table.
-    match Statmount::of_fd(&open, Fields::all()) {
+    match Statmount::of(open.as_fd(), Fields::all()) {
         Ok(found) => assert_eq!((found.unique_id, found.mount_point), (Some(id), None)),
         Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "before Linux 7.0"),
     }
@@ -269,7 +273,7 @@ fn an_answer_of_100_kb_fits() -> Outcome {
     assert!(by_id.super_options.len() > 80_000);
     assert_eq!(by_id.super_words().filter(|word| word.as_bytes().starts_with(b"lowerdir+=")).count(), 400);
     assert_eq!(by_ids(), mount::mounts()?);
-    let found = Statmount::of_path(&target, Fields::OPTION_LIST)?;
+    let found = Statmount::of(&target, Fields::OPTION_LIST)?;
     assert!(found.option_list.unwrap().len() >= 400);
     Ok(())
 }
@@ -280,7 +284,7 @@ fn the_parts_of_an_idmapped_mount_are_told() -> Outcome {
     grounds::calls(&["fsopen", "fsconfig", "fsmount", "move_mount", "mount_setattr"])?;
     let target = dir(ground.join("target"));
     mount("a", &target, "tmpfs", "nosuid")?;
-    let plain = Statmount::of_path(&target, Fields::all())?;
+    let plain = Statmount::of(&target, Fields::all())?;
     assert_eq!((plain.is_idmapped, plain.uid_map), (Some(false), None));
     let range = IdRange { inside: 0, outside: 100_000, length: 1000 };
     let namespace = IdMap::new([range], [range])?.user_namespace()?;
@@ -288,7 +292,7 @@ fn the_parts_of_an_idmapped_mount_are_told() -> Outcome {
     mapped.map_ids(namespace.as_fd())?;
     let target = dir(ground.join("mapped"));
     mapped.attach(&target)?;
-    let found = Statmount::of_path(&target, Fields::all())?;
+    let found = Statmount::of(&target, Fields::all())?;
     assert_eq!(found.is_idmapped, Some(true));
     assert_eq!((found.uid_map.unwrap(), found.gid_map.unwrap()), (vec![range], vec![range]));
     assert_eq!(by_ids(), mount::mounts()?);
@@ -304,7 +308,7 @@ fn options_come_one_by_one_and_not_escaped() -> Outcome {
     if let Err(error) = mount("overlay", &target, "overlay", &options) {
         return Err(ignored(error));
     }
-    let found = Statmount::of_path(&target, Fields::all())?;
+    let found = Statmount::of(&target, Fields::all())?;
     let list = found.option_list.unwrap();
     assert!(list.contains(&"lowerdir=/tmp/lower one".into()), "{list:?}");
     let text = found.options.unwrap();
@@ -315,7 +319,7 @@ fn options_come_one_by_one_and_not_escaped() -> Outcome {
 
 fn what_is_not_asked_for_is_not_told() -> Outcome {
     telling_ground()?;
-    let found = Statmount::of_path("/tmp", Fields::MOUNT_POINT)?;
+    let found = Statmount::of("/tmp", Fields::MOUNT_POINT)?;
     assert_eq!(found.mount_point.as_deref(), Some(Path::new("/tmp")));
     assert_eq!((found.unique_id, found.source, found.device, found.supported), (None, None, None, None));
     Ok(())
@@ -324,20 +328,63 @@ fn what_is_not_asked_for_is_not_told() -> Outcome {
 fn a_descriptor_and_a_path_find_the_same_mount() -> Outcome {
     let ground = telling_ground()?;
     symlink(&ground, ground.join("link"))?;
-    let by_path = Statmount::of_path(ground.join("link"), Fields::all())?;
-    assert_eq!(by_path, Statmount::of_fd(File::open(&ground)?, Fields::all())?);
+    let by_path = Statmount::of(&ground.join("link"), Fields::all())?;
+    assert_eq!(by_path, Statmount::of(File::open(&ground)?.as_fd(), Fields::all())?);
     assert_eq!(by_path.id, mount_of(&ground)?.map(|mount| mount.id));
-    let error = Statmount::of_path(ground.join("nothing"), Fields::all()).unwrap_err();
+    let error = Statmount::of(&ground.join("nothing"), Fields::all()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(error.path(), Some(ground.join("nothing").as_path()));
     Ok(())
 }
 
 fn what_is_no_mount_namespace_has_no_id() -> Outcome {
-    for path in ["/proc/self/status", "/proc/self/ns/net"] {
+    for path in ["/proc", "/proc/self/status", "/proc/self/ns/net"] {
         let error = NamespaceId::of(File::open(path)?).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        let text = "find the id of a mount namespace: it is no mount namespace";
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidInput, text), "{path}");
     }
+    match NamespaceId::of(File::open("/proc/self/ns/mnt")?) {
+        Ok(id) => assert_eq!(id, NamespaceId::current()?),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "before Linux 6.11: {error}"),
+    }
+    Ok(())
+}
+
+fn an_id_of_mountinfo_is_not_taken_for_a_unique_one() -> Outcome {
+    // The kernel said "Invalid argument", and older ones that there is no such mount.
+    let id = mount_of("/proc")?.unwrap().id;
+    for error in [
+        MountInfo::from_unique_id(id).unwrap_err(),
+        Statmount::of_id(id, Fields::all()).unwrap_err(),
+        MountIds::new().below(id).list().unwrap_err(),
+        MountIds::new().after(id).list().unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().ends_with(&format!(": {id} is no unique id")), "{error}");
+    }
+    Ok(())
+}
+
+fn a_place_beneath_a_root_is_asked_about() -> Outcome {
+    let ground = telling_ground()?;
+    mount("a", dir(ground.join("in/there")), "tmpfs", "")?;
+    // Of the machine's own /there there is none.
+    symlink("/there", ground.join("in/link"))?;
+    let root = Root::open(ground.join("in"))?;
+    let found = Statmount::of(root.at("link"), Fields::all())?;
+    assert_eq!(found.mount_point, Some(ground.join("in/there")));
+    let error = Statmount::of(root.at("nothing"), Fields::all()).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.path()),
+        (ErrorKind::NotFound, Some(ground.join("in/nothing").as_path()))
+    );
+    Ok(())
+}
+
+fn a_mount_found_by_its_path_is_one_of_the_table() -> Outcome {
+    ground()?;
+    // One knows its unique id, the other does not.
+    assert!(mount::mounts()?.contains(&mount_of("/proc")?.unwrap()));
     Ok(())
 }
 

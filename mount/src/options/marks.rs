@@ -1,6 +1,7 @@
 //! What words set and clear, until the last one has spoken.
 
 use crate::Attributes;
+use crate::words::Attribute;
 
 /// Bits to set and bits to clear; no bit is in both, but those of the atime field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,9 +15,7 @@ pub(super) struct Marks {
 pub(super) enum Atime {
     /// What the kernel does unasked, which is relatime.
     Default,
-    Relatime,
-    Noatime,
-    Strictatime,
+    Chosen(&'static Attribute),
 }
 
 /// What a word says about a mount, a tree of mounts, or a filesystem.
@@ -24,8 +23,8 @@ pub(super) enum Atime {
 pub(super) enum Change {
     Set(u64),
     Clear(u64),
-    Atime(Atime),
-    NotAtime(Atime),
+    Atime(&'static Attribute),
+    NotAtime(&'static Attribute),
 }
 
 impl Marks {
@@ -40,8 +39,8 @@ impl Marks {
                 self.clear |= bits;
                 self.set &= !bits;
             }
-            Change::Atime(choice) => self.atime = Some(choice),
-            Change::NotAtime(choice) if self.atime.is_none_or(|chosen| chosen == choice) => {
+            Change::Atime(choice) => self.atime = Some(Atime::Chosen(choice)),
+            Change::NotAtime(choice) if self.atime.is_none_or(|chosen| chosen == Atime::Chosen(choice)) => {
                 self.atime = Some(Atime::Default);
             }
             Change::NotAtime(_) => return false,
@@ -49,11 +48,20 @@ impl Marks {
         true
     }
 
+    /// Says whether it is as a word wants it.
+    pub(super) fn has(self, change: Change) -> bool {
+        match change {
+            Change::Set(bits) => self.set & bits == bits,
+            Change::Clear(bits) => self.clear & bits == bits,
+            Change::Atime(choice) => self.atime == Some(Atime::Chosen(choice)),
+            Change::NotAtime(choice) => self.atime.is_some_and(|chosen| chosen != Atime::Chosen(choice)),
+        }
+    }
+
     pub(super) fn attr_set(self) -> Attributes {
         let atime = match self.atime {
-            None | Some(Atime::Default | Atime::Relatime) => Attributes::empty(), // relatime
-            Some(Atime::Noatime) => Attributes::NOATIME,
-            Some(Atime::Strictatime) => Attributes::STRICTATIME,
+            None | Some(Atime::Default) => Attributes::empty(), // relatime
+            Some(Atime::Chosen(choice)) => choice.value,
         };
         Attributes::from_bits_retain(self.set) | atime
     }

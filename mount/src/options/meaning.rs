@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 
 use super::Bind;
-use super::marks::{Atime, Change};
+use super::marks::Change;
 use super::word::{parts, unquote};
-use crate::sys::ms;
+use crate::words::{ATTRIBUTES, SUPERBLOCK, SUPERBLOCK_MOUNT2};
 use crate::{Attributes, Propagation};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +97,7 @@ pub(super) fn meaning(word: &OsStr) -> Result<Meaning, String> {
 
 /// Tells `ro`, `ro=recursive`, `ro=vfs` and `ro=fs` apart, as util-linux does since 2.39 and 2.41.
 fn with_layer(name: &str, value: Option<&OsStr>, change: Change) -> Result<Meaning, String> {
-    let filesystem = match name {
-        "ro" => Some(Change::Set(ms::RDONLY)),
-        "rw" => Some(Change::Clear(ms::RDONLY)),
-        _ => None,
-    };
+    let filesystem = filesystem(name);
     let Some(layer) = value else {
         return Ok(filesystem.map_or(Meaning::Mount(change), |both| Meaning::Both(change, both)));
     };
@@ -125,44 +121,17 @@ fn userspace(name: &str, value: Option<&OsStr>) -> Option<Meaning> {
 }
 
 fn attribute(name: &str) -> Option<Change> {
-    let set = |attribute: Attributes| Change::Set(attribute.bits());
-    let clear = |attribute: Attributes| Change::Clear(attribute.bits());
-    Some(match name {
-        "ro" => set(Attributes::RDONLY),
-        "rw" => clear(Attributes::RDONLY),
-        "nosuid" => set(Attributes::NOSUID),
-        "suid" => clear(Attributes::NOSUID),
-        "nodev" => set(Attributes::NODEV),
-        "dev" => clear(Attributes::NODEV),
-        "noexec" => set(Attributes::NOEXEC),
-        "exec" => clear(Attributes::NOEXEC),
-        "nodiratime" => set(Attributes::NODIRATIME),
-        "diratime" => clear(Attributes::NODIRATIME),
-        "nosymfollow" => set(Attributes::NOSYMFOLLOW),
-        "symfollow" => clear(Attributes::NOSYMFOLLOW),
-        "noatime" => Change::Atime(Atime::Noatime),
-        "atime" => Change::NotAtime(Atime::Noatime),
-        "relatime" => Change::Atime(Atime::Relatime),
-        "norelatime" => Change::NotAtime(Atime::Relatime),
-        "strictatime" => Change::Atime(Atime::Strictatime),
-        "nostrictatime" => Change::NotAtime(Atime::Strictatime),
-        _ => return None,
+    let known = ATTRIBUTES.iter().find(|known| name == known.word || name == known.opposite)?;
+    Some(match (name == known.word, known.is_atime()) {
+        (true, false) => Change::Set(known.mask.bits()),
+        (false, false) => Change::Clear(known.mask.bits()),
+        (true, true) => Change::Atime(known),
+        (false, true) => Change::NotAtime(known),
     })
 }
 
 fn filesystem(name: &str) -> Option<Change> {
-    Some(match name {
-        "sync" => Change::Set(ms::SYNCHRONOUS),
-        "async" => Change::Clear(ms::SYNCHRONOUS),
-        "dirsync" => Change::Set(ms::DIRSYNC),
-        "mand" => Change::Set(ms::MANDLOCK),
-        "nomand" => Change::Clear(ms::MANDLOCK),
-        "lazytime" => Change::Set(ms::LAZYTIME),
-        "nolazytime" => Change::Clear(ms::LAZYTIME),
-        "iversion" => Change::Set(ms::I_VERSION),
-        "noiversion" => Change::Clear(ms::I_VERSION),
-        "silent" => Change::Set(ms::SILENT),
-        "loud" => Change::Clear(ms::SILENT),
-        _ => return None,
-    })
+    let mut known = SUPERBLOCK.iter().chain(SUPERBLOCK_MOUNT2);
+    let (set, _, bit) = known.find(|(set, clear, _)| name == *set || name == *clear)?;
+    Some(if name == *set { Change::Set(*bit) } else { Change::Clear(*bit) })
 }

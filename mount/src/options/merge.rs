@@ -1,16 +1,13 @@
 //! Options on top of others: what an administrator says on top of what a file says.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use super::Options;
 use super::marks::{Change, Marks};
+use super::matter::Matter;
 use super::meaning::{Meaning, meaning};
-use super::word::parts;
 use crate::Result;
-
-/// Names of which each one counts, however often they come; so do all that end in `+`.
-const REPEATED: [&str; 4] = ["device", "extension", "compress_extension", "nocompress_extension"];
 
 impl Options {
     /// Puts other options on top of these: where two are about the same, the later one is kept.
@@ -42,28 +39,6 @@ impl Options {
         let words: Vec<&OsString> = earlier.chain(&later.words).collect();
         Options::from_words(deciding(&words))
     }
-}
-
-/// What a word decides, until another one does.
-#[derive(PartialEq, Eq, Hash)]
-enum Matter<'a> {
-    Mount(u64),
-    Tree(u64),
-    Filesystem(u64),
-    Bind,
-    Remount,
-    Move,
-    Tmpcopyup,
-    Idmap,
-    Ridmap,
-    /// An option of the filesystem of this name.
-    Data(&'a str),
-    /// A word for tools of this name, or the one with `no` before it.
-    Tool(&'a str),
-    /// A word of which each one counts.
-    Each(usize),
-    /// The same word again is the same.
-    Word(&'a OsStr),
 }
 
 /// Stands for the choice of atime among the bits: no attribute has it.
@@ -112,9 +87,9 @@ fn deciding<'a>(words: &[&'a OsString]) -> Vec<&'a OsString> {
             Meaning::Propagation(_) => decide(Matter::Each(at)),
             Meaning::Userspace(taken) => {
                 bits(Change::Set(taken.bits())).for_each(|bit| decide(Matter::Mount(bit)));
-                decide(userspace(word));
+                decide(Matter::of_tool(word));
             }
-            Meaning::Data => decide(data(word, at)),
+            Meaning::Data => decide(Matter::of_data(word, at)),
         }
     }
     let mut kept = vec![false; words.len()];
@@ -130,22 +105,4 @@ fn bits(change: Change) -> impl Iterator<Item = u64> {
         Change::Atime(_) | Change::NotAtime(_) => ATIME,
     };
     (0..u64::BITS).map(|at| 1 << at).filter(move |bit| bits & bit != 0)
-}
-
-fn userspace(word: &OsStr) -> Matter<'_> {
-    match parts(word) {
-        Ok((name, Some(_))) if !name.starts_with("x-") && !name.starts_with("X-") => Matter::Tool(name),
-        Ok((name, _)) if name.starts_with("X-mount.") => Matter::Tool(name),
-        // Not nofail, which has no opposite.
-        Ok((name, None)) if name != "nofail" => Matter::Tool(name.strip_prefix("no").unwrap_or(name)),
-        _ => Matter::Word(word),
-    }
-}
-
-fn data(word: &OsStr, at: usize) -> Matter<'_> {
-    match parts(word) {
-        Ok((name, _)) if name.ends_with('+') || REPEATED.contains(&name) => Matter::Each(at),
-        Ok((name, _)) => Matter::Data(name),
-        Err(_) => Matter::Word(word),
-    }
 }

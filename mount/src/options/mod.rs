@@ -2,11 +2,12 @@
 
 mod data;
 mod marks;
+mod matter;
 mod meaning;
 mod merge;
+mod question;
 mod word;
 
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -14,16 +15,8 @@ use std::path::PathBuf;
 use self::marks::{Atime, Change, Marks};
 use self::meaning::{Meaning, meaning};
 use crate::sys::ms;
+use crate::words::SUPERBLOCK;
 use crate::{Attributes, Error, IdMap, Propagation, Result};
-
-/// The flags of a superblock that fsconfig(2) knows by name: set, cleared, and the bit for mount(2).
-const SUPERBLOCK: [(&str, &str, u64); 5] = [
-    ("ro", "rw", ms::RDONLY),
-    ("sync", "async", ms::SYNCHRONOUS),
-    ("dirsync", "", ms::DIRSYNC),
-    ("mand", "nomand", ms::MANDLOCK),
-    ("lazytime", "nolazytime", ms::LAZYTIME),
-];
 
 /// How a bind takes the mounts below its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,9 +62,11 @@ pub enum IdMapping {
 ///
 /// [`mount(8)`]: https://man7.org/linux/man-pages/man8/mount.8.html
 /// [OCI runtime specification]: https://github.com/opencontainers/runtime-spec/blob/main/config.md#linux-mount-options
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Options {
     words: Vec<OsString>,
+    /// The words with commas between.
+    text: OsString,
     attributes: Marks,
     recursive: Marks,
     superblock: Marks, // MS_* bits
@@ -101,7 +96,8 @@ impl Options {
     /// # Errors
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a quote that isn't closed, words that contradict
-    /// each other (`shared,private`), an unknown value (`ro=often`), a NUL byte.
+    /// each other (`shared,private`), an unknown value (`ro=often`), a NUL byte, a blank before or after a name
+    /// (`bind, ro`).
     #[doc(alias = "parseOptions")]
     #[doc(alias = "ParseTmpfsOptions")]
     pub fn parse(text: impl AsRef<OsStr>) -> Result<Self> {
@@ -129,7 +125,8 @@ impl Options {
         for word in words {
             options.add(word.as_ref()).map_err(|why| refused(word.as_ref(), why))?;
         }
-        options.check().map_err(|why| refused(&options.to_os_string(), why))?;
+        options.text = options.words.join(OsStr::new(","));
+        options.check().map_err(|why| refused(&options.text, why))?;
         Ok(options)
     }
 
@@ -150,9 +147,7 @@ impl Options {
             read_only | self.superblock.set & !ms::RDONLY | (attributes - Attributes::RDONLY).ms_flags();
         flags |= match self.attributes.atime {
             None | Some(Atime::Default) => 0,
-            Some(Atime::Relatime) => ms::RELATIME,
-            Some(Atime::Noatime) => ms::NOATIME,
-            Some(Atime::Strictatime) => ms::STRICTATIME,
+            Some(Atime::Chosen(choice)) => choice.ms,
         };
         flags |= match self.bind {
             None => 0,
@@ -198,9 +193,9 @@ impl Options {
         let mut names = Vec::new();
         for (set, clear, bit) in SUPERBLOCK {
             if self.superblock.set & bit != 0 {
-                names.push(set);
+                names.push(*set);
             } else if self.superblock.clear & bit != 0 {
-                names.push(clear);
+                names.push(*clear);
             }
         }
         names
@@ -229,24 +224,6 @@ impl Options {
     /// Returns the words for tools in userspace (`nofail`, `_netdev`, `x-*`), which no kernel understands.
     pub fn userspace(&self) -> &[OsString] {
         &self.userspace
-    }
-
-    /// Returns the value of an option, whoever it is for, or `None` if it isn't there.
-    ///
-    /// Of several the last one holds. An option without a value has an empty one; quotes around a value are
-    /// not part of it.
-    ///
-    /// ```
-    /// let options = mount::Options::parse(r#"ro,X-mount.subdir="a,b",size=1m"#)?;
-    /// assert_eq!(options.value("X-mount.subdir").as_deref(), Some("a,b".as_ref()));
-    /// assert_eq!(options.value("ro").as_deref(), Some("".as_ref()));
-    /// assert_eq!(options.value("mode"), None);
-    /// # Ok::<(), mount::Error>(())
-    /// ```
-    pub fn value(&self, name: &str) -> Option<Cow<'_, OsStr>> {
-        let parts = self.words.iter().rev().filter_map(|word| word::parts(word).ok());
-        let (_, value) = parts.into_iter().find(|(found, _)| *found == name)?;
-        Some(value.map_or(Cow::Borrowed(OsStr::new("")), word::unquote))
     }
 
     /// Returns what `X-mount.idmap=` asks for, if it is there.
@@ -292,7 +269,7 @@ impl Options {
     ///
     /// `Display` prints the same, but for bytes that are no UTF-8.
     pub fn to_os_string(&self) -> OsString {
-        self.words.join(OsStr::new(","))
+        self.text.clone()
     }
 
     /// Returns the superblock's bits to set and to clear, as mount(2) has them.
@@ -372,7 +349,27 @@ impl Options {
 impl fmt::Display for Options {
     /// Prints the words as they were given.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_os_string().display().fmt(f)
+        self.text.display().fmt(f)
+    }
+}
+
+/// The words, between quotes and with everything escaped that would disturb a terminal.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Options({:?})", self.text)
+    }
+}
+
+/// The words as [`parse`](Options::parse) reads them: options can be given wherever their text is taken.
+///
+/// ```no_run
+/// let options = mount::Options::parse("ro,size=10k")?;
+/// mount::mount("none", "/mnt", "tmpfs", &options)?;
+/// # Ok::<(), mount::Error>(())
+/// ```
+impl AsRef<OsStr> for Options {
+    fn as_ref(&self) -> &OsStr {
+        &self.text
     }
 }
 

@@ -191,9 +191,80 @@ fn nonsense_is_refused() {
         "\"a=b,c\"",
         "ro,size=\"1",
         "rro=fs,ro=rec",
+        " ",
     ] {
         assert_eq!(Options::parse(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
     }
+}
+
+#[test]
+fn a_blank_beside_a_comma_is_refused() {
+    // " ro" was an option of the filesystem, and a bind with it writable.
+    for (text, word) in
+        [("bind,ro, nosuid", " nosuid"), ("ro ", "ro "), ("size =1k", "size =1k"), ("a,\tb", "\tb")]
+    {
+        let error = Options::parse(text).unwrap_err();
+        let expected = format!("mount options {word:?}: its name begins or ends with a blank");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::InvalidInput, expected));
+        assert!(Options::from_words([word]).is_err());
+    }
+    assert_eq!(parse("unc=//srv/My Docs ,a b").data(), ["unc=//srv/My Docs ", "a b"]);
+}
+
+#[test]
+fn a_word_is_in_force_until_a_later_one_says_otherwise() {
+    for (text, in_force, not) in [
+        ("noauto,auto", "auto", "noauto"),
+        ("auto,noauto", "noauto", "auto"),
+        ("nofail", "nofail", "fail"),
+        ("user,nouser", "nouser", "user"),
+        ("ro,rw", "rw", "ro"),
+        ("rw,bind,ro", "ro", "rw"),
+        ("ro=vfs", "ro=vfs", "ro"),
+        ("noexec,exec", "exec", "noexec"),
+        ("user", "nosuid", "suid"),
+        ("user,suid", "suid", "nosuid"),
+        ("rnosuid,rsuid", "rsuid", "rnosuid"),
+        ("nosuid", "nosuid", "nosuid=recursive"),
+        ("nosuid=recursive", "rnosuid", "nosuid"),
+        ("noatime,relatime", "relatime", "noatime"),
+        ("noatime,atime", "atime", "noatime"),
+        ("noatime,norelatime", "noatime", "atime"),
+        ("sync,async", "async", "sync"),
+        ("silent", "silent", "loud"),
+        ("bind,rbind", "rbind", "bind"),
+        ("remount", "remount", "move"),
+        ("slave,shared", "slave", "rslave"),
+        ("idmap", "idmap", "ridmap"),
+        ("ridmap", "ridmap", "idmap"),
+        ("tmpcopyup", "tmpcopyup", "bind"),
+        ("defaults", "defaults", "rw"),
+        ("size=1,size=2", "size=2", "size=1"),
+        ("lowerdir+=/a,lowerdir+=/b", "lowerdir+=/a", "lowerdir+=/c"),
+        (r#"context="a,b""#, "context=a,b", "context=a"),
+        ("x-a=1,x-b", "x-a=1", "x-a"),
+        ("X-mount.mode=1,X-mount.mode=2", "X-mount.mode=2", "X-mount.mode=1"),
+        ("user=jane", "user=jane", "user"),
+    ] {
+        let options = parse(text);
+        assert!(options.has(in_force), "{text} has {in_force}");
+        assert!(!options.has(not), "{text} has not {not}");
+        let merged = options.merge(&Options::default()).unwrap();
+        assert!(merged.has(in_force) || in_force == "defaults", "{text} merged has {in_force}");
+        assert!(!merged.has(not), "{text} merged has not {not}");
+    }
+    for nonsense in ["", "ro=often", "\"", " ro", "a,b"] {
+        assert!(!parse("ro,nosuid").has(nonsense));
+    }
+}
+
+#[test]
+fn options_are_their_text_wherever_text_is_taken() {
+    let options = Options::from_words(["ro", "context=a,b"]).unwrap();
+    let text: &OsStr = options.as_ref();
+    assert_eq!(text, r#"ro,context="a,b""#);
+    assert_eq!(Options::parse(&options).unwrap(), options);
+    assert_eq!(format!("{options:?}"), r#"Options("ro,context=\"a,b\"")"#);
 }
 
 #[test]

@@ -65,7 +65,19 @@ pub(super) fn parts(word: &OsStr) -> Result<(&str, Option<&OsStr>), String> {
         return Err("a quote can't be in the name of an option".to_owned());
     }
     let name = str::from_utf8(name).map_err(|_| "its name is no UTF-8".to_owned())?;
+    if name.trim() != name {
+        // " ro" would be the filesystem's, and most of them would say nothing.
+        return Err("its name begins or ends with a blank".to_owned());
+    }
     Ok((name, value))
+}
+
+/// Says whether two words are the same, with quotes or without.
+pub(super) fn is_same(a: &OsStr, b: &OsStr) -> bool {
+    match (parts(a), parts(b)) {
+        (Ok((a, a_value)), Ok((b, b_value))) => a == b && a_value.map(unquote) == b_value.map(unquote),
+        _ => a == b,
+    }
 }
 
 /// Returns what a value means: one that is wholly between quotes without them, any other as it is written.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::failed;
+use super::{check_unique, failed};
 use crate::error::quote;
 use crate::sys::statmount::{self as kernel, LSMT_ROOT, Request};
 use crate::{Error, ErrorKind, Result};
@@ -39,17 +39,17 @@ impl NamespaceId {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](ErrorKind::Unsupported) before Linux 6.11, and for what is no mount namespace.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for what is no mount namespace;
+    /// [`Unsupported`](ErrorKind::Unsupported) before Linux 6.11.
     pub fn of(namespace: impl AsFd) -> Result<Self> {
-        kernel::mount_namespace_id(namespace.as_fd()).map(NamespaceId).map_err(|error| {
-            let what = "find the id of a mount namespace";
-            match error {
-                Errno::ENOTTY | Errno::EINVAL => {
-                    let why = "it is none, or the kernel has no such ids (Linux 6.11)";
-                    Error::new(ErrorKind::Unsupported, what, "").because(why, error)
-                }
-                error => failed(what, "NS_GET_MNTNS_ID", "6.11", error),
+        let (what, namespace) = ("find the id of a mount namespace", namespace.as_fd());
+        kernel::mount_namespace_id(namespace).map(NamespaceId).map_err(|error| match error {
+            Errno::ENOTTY | Errno::EINVAL if !kernel::is_mount_namespace(namespace) => {
+                Error::new(ErrorKind::InvalidInput, what, "it is no mount namespace")
             }
+            // nsfs has had no such request before.
+            Errno::ENOTTY => failed(what, "NS_GET_MNTNS_ID", "6.11", Errno::ENOSYS),
+            error => failed(what, "NS_GET_MNTNS_ID", "6.11", error),
         })
     }
 
@@ -123,11 +123,14 @@ impl MountIds {
     ///
     /// [`Unsupported`](ErrorKind::Unsupported) without listmount(2), which is there since Linux 6.8;
     /// [`NotFound`](ErrorKind::NotFound) if the mount or the namespace is gone, or the namespace is not ours
-    /// to look at.
+    /// to look at; [`InvalidInput`](ErrorKind::InvalidInput) for ids of mountinfo, which aren't unique.
     #[doc(alias = "listmount")]
     pub fn list(self) -> Result<Vec<u64>> {
+        let what = "list mounts";
+        let after = self.after.filter(|after| *after != 0); // from the first on
+        self.below.into_iter().chain(after).try_for_each(|id| check_unique(what, id))?;
         let mut ids = Vec::new();
-        self.list_into(&mut ids).map_err(|error| failed("list mounts", "listmount", "6.8", error))?;
+        self.list_into(&mut ids).map_err(|error| failed(what, "listmount", "6.8", error))?;
         Ok(ids)
     }
 

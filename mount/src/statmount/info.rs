@@ -4,9 +4,10 @@ use std::io::Write;
 
 use nix::errno::Errno;
 
-use super::{Fields, NamespaceId, about, failed};
+use super::{Fields, NamespaceId, about, check_unique, failed};
 use crate::sys::statmount::{self as kernel, Answer, Request};
 use crate::sys::{api, ms};
+use crate::words::{ATTRIBUTES, SUPERBLOCK};
 use crate::{Attributes, MountInfo, Result, parse};
 
 /// All that a line of mountinfo is made of, and what it takes to know that nothing is missing.
@@ -34,13 +35,13 @@ impl MountInfo {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) before Linux 6.15: without the source of a mount, or without
-    /// knowing that it has none, there is no line.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for an [`id`](MountInfo::id) of mountinfo, which isn't
+    /// unique; [`Unsupported`](crate::ErrorKind::Unsupported) before Linux 6.15: without the source of a mount, or
+    /// without knowing that it has none, there is no line.
     pub fn from_unique_id(unique_id: u64) -> Result<Option<Self>> {
-        InfoReader::new(None)
-            .find(unique_id)
-            .map(Found::there)
-            .map_err(|error| failed(&about(unique_id), "statmount with all of a line", "6.15", error))
+        let what = about(unique_id);
+        check_unique(&what, unique_id)?;
+        of_unique_id(unique_id).map_err(|error| failed(&what, "statmount with all of a line", "6.15", error))
     }
 }
 
@@ -205,33 +206,26 @@ fn write_line(line: &mut Vec<u8>, answer: &Answer) {
 }
 
 fn write_attributes(line: &mut Vec<u8>, attributes: u64) {
-    let has = |attribute: Attributes| attributes & attribute.bits() != 0;
-    let relatime = attributes & Attributes::ATIME.bits() == 0;
-    line.extend(if has(Attributes::RDONLY) { b"ro" } else { b"rw" });
-    for (is_set, word) in [
-        (has(Attributes::NOSUID), &b",nosuid"[..]),
-        (has(Attributes::NODEV), b",nodev"),
-        (has(Attributes::NOEXEC), b",noexec"),
-        (has(Attributes::NOATIME), b",noatime"),
-        (has(Attributes::NODIRATIME), b",nodiratime"),
-        (relatime, b",relatime"),
-        (has(Attributes::NOSYMFOLLOW), b",nosymfollow"),
-        (attributes & api::MOUNT_ATTR_IDMAP != 0, b",idmapped"),
-    ] {
-        if is_set {
-            line.extend(word);
+    let has = Attributes::from_bits_retain(attributes);
+    write_writability(line, has.contains(Attributes::RDONLY));
+    for attribute in ATTRIBUTES {
+        // The table says nothing where every access is kept.
+        let is_told = attribute.value != Attributes::RDONLY && attribute.value != Attributes::STRICTATIME;
+        if is_told && attribute.holds(has) {
+            write_word(line, attribute.word);
         }
+    }
+    if attributes & api::MOUNT_ATTR_IDMAP != 0 {
+        write_word(line, "idmapped");
     }
 }
 
 fn write_super_options(line: &mut Vec<u8>, flags: u32, options: &[u8]) {
-    let has = |flag: u64| u64::from(flags) & flag != 0;
-    line.extend(if has(ms::RDONLY) { b"ro" } else { b"rw" });
-    for (flag, word) in
-        [(ms::SYNCHRONOUS, &b",sync"[..]), (ms::DIRSYNC, b",dirsync"), (ms::LAZYTIME, b",lazytime")]
-    {
-        if has(flag) {
-            line.extend(word);
+    let flags = u64::from(flags);
+    write_writability(line, flags & ms::RDONLY != 0);
+    for (word, _, bit) in SUPERBLOCK {
+        if *bit != ms::RDONLY && flags & bit != 0 {
+            write_word(line, word);
         }
     }
     if !options.is_empty() {
@@ -239,6 +233,16 @@ fn write_super_options(line: &mut Vec<u8>, flags: u32, options: &[u8]) {
         // Escaped already, by the filesystem.
         line.extend(options);
     }
+}
+
+/// Writes the word that is first in each list.
+fn write_writability(line: &mut Vec<u8>, read_only: bool) {
+    line.extend(if read_only { b"ro" } else { b"rw" });
+}
+
+fn write_word(line: &mut Vec<u8>, word: &str) {
+    line.push(b',');
+    line.extend(word.as_bytes());
 }
 
 /// Writes in octal what would end a field of mountinfo.

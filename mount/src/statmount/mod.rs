@@ -4,19 +4,21 @@ mod ids;
 mod info;
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bitflags::bitflags;
 use nix::errno::Errno;
 
 pub use self::ids::{MountIds, NamespaceId};
 pub(crate) use self::info::{Found, InfoReader, Numbers, of_unique_id};
-use crate::error::quote;
+use crate::idmap::range;
 use crate::sys::statmount::{self as kernel, Answer, Request};
-use crate::sys::{self, Id, ms};
-use crate::{Attributes, Error, IdRange, Result};
+use crate::sys::{self, ms};
+use crate::{At, Attributes, Error, ErrorKind, IdRange, Result};
+
+/// Unique ids begin after this number, which those of mountinfo don't reach (fs/namespace.c of the kernel).
+const LAST_REUSED: u64 = 1 << 31;
 
 bitflags! {
     /// What [`Statmount`] asks the kernel for. The fewer, the quicker.
@@ -63,7 +65,7 @@ bitflags! {
 /// use mount::{Fields, Statmount};
 ///
 /// # if mount::MountIds::new().list().is_ok() {
-/// let proc = Statmount::of_path("/proc", Fields::all())?;
+/// let proc = Statmount::of("/proc", Fields::all())?;
 /// assert_eq!(proc.fs_type.unwrap(), "proc");
 /// assert_eq!(proc.mount_point.unwrap().to_str(), Some("/proc"));
 /// # }
@@ -74,11 +76,13 @@ bitflags! {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Statmount {
-    /// The mount's id, which no other mount ever has.
+    /// The mount's id, which no other mount ever has: what [`of_id`](Self::of_id) and
+    /// [`MountIds`] take.
     pub unique_id: Option<u64>,
     /// The id of the mount that this one lies on; its own at the top of the tree.
     pub unique_parent: Option<u64>,
-    /// The id of mountinfo, which is given again once the mount is gone.
+    /// The id of mountinfo, which is given again once the mount is gone: what [`Table::get`](crate::Table::get)
+    /// takes.
     pub id: Option<u64>,
     /// The same of the mount that this one lies on.
     pub parent: Option<u64>,
@@ -134,8 +138,9 @@ impl Statmount {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the mount is gone, [`Unsupported`](crate::ErrorKind::Unsupported) without
-    /// statmount(2), which is there since Linux 6.8.
+    /// [`NotFound`](ErrorKind::NotFound) if the mount is gone; [`InvalidInput`](ErrorKind::InvalidInput) for an
+    /// id of mountinfo; [`Unsupported`](ErrorKind::Unsupported) without statmount(2), which is there since
+    /// Linux 6.8.
     #[doc(alias = "statmount")]
     pub fn of_id(unique_id: u64, fields: Fields) -> Result<Self> {
         Self::ask(unique_id, fields, None)
@@ -150,54 +155,50 @@ impl Statmount {
         Self::ask(unique_id, fields, Some(namespace))
     }
 
-    /// Asks about the mount that a path lies on. Symbolic links are followed, automounts are not triggered.
+    /// Asks about the mount that a place lies on. Symbolic links are followed, automounts are not triggered.
+    ///
+    /// Since Linux 7.0 a descriptor finds mounts too that are attached nowhere; before, they are not found.
+    ///
+    /// ```
+    /// # if mount::MountIds::new().list().is_ok() {
+    /// use mount::{Fields, Statmount};
+    /// let root = mount::Root::open("/")?;
+    /// let beneath = Statmount::of(root.at("proc/self"), Fields::MOUNT)?;
+    /// assert_eq!(beneath.unique_id, Statmount::of("/proc", Fields::MOUNT)?.unique_id);
+    /// # }
+    /// # Ok::<(), mount::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the path isn't there, or its mount is in no namespace;
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) before Linux 6.8.
-    pub fn of_path(path: impl AsRef<Path>, fields: Fields) -> Result<Self> {
-        let path = path.as_ref();
-        let what = || format!("find the mount of {}", quote(path));
-        let status = sys::statx(path, true, true).map_err(|error| Error::os(what(), path, error))?;
-        let Some(Id::Unique(id)) = status.id else {
-            return Err(failed(&what(), "STATX_MNT_ID_UNIQUE", "6.8", Errno::ENOSYS).at(path));
-        };
+    /// [`NotFound`](ErrorKind::NotFound) if the place isn't there, or its mount is in no namespace;
+    /// [`Unsupported`](ErrorKind::Unsupported) before Linux 6.8.
+    pub fn of<'a>(at: impl Into<At<'a>>, fields: Fields) -> Result<Self> {
+        let at = at.into();
+        let wrong =
+            |call, error| failed(&format!("ask about the mount of {at}"), call, "6.8", error).at(&at.name());
         let mut answer = Answer::new();
+        if let At::Fd(fd) = at {
+            match kernel::statmount_fd(fd, fields.bits(), &mut answer) {
+                Err(Errno::EINVAL) => {}
+                result => {
+                    result.map_err(|error| wrong("statmount", error))?;
+                    return Ok(Self::read(&answer));
+                }
+            }
+        }
+        let id = at.unique_id()?.ok_or_else(|| wrong("STATX_MNT_ID_UNIQUE", Errno::ENOSYS))?;
         kernel::statmount(&Request::new(id, fields.bits(), None), &mut answer)
-            .map_err(|error| failed(&what(), "statmount", "6.8", error).at(path))?;
+            .map_err(|error| wrong("statmount", error))?;
         Ok(Self::read(&answer))
     }
 
-    /// Asks about the mount that a descriptor refers to.
-    ///
-    /// Since Linux 7.0 this knows mounts too that are attached nowhere; before, they are not found.
-    ///
-    /// # Errors
-    ///
-    /// As [`of_id`](Self::of_id).
-    pub fn of_fd(fd: impl AsFd, fields: Fields) -> Result<Self> {
-        let what = "ask about the mount of a descriptor";
-        let mut answer = Answer::new();
-        match kernel::statmount_fd(fd.as_fd(), fields.bits(), &mut answer) {
-            Err(Errno::EINVAL) => {}
-            result => {
-                result.map_err(|error| failed(what, "statmount", "6.8", error))?;
-                return Ok(Self::read(&answer));
-            }
-        }
-        let status = sys::statx_fd(fd.as_fd(), true);
-        match status.map_err(|error| failed(what, "statx", "4.11", error))?.id {
-            Some(Id::Unique(id)) => Self::of_id(id, fields),
-            _ => Err(failed(what, "STATX_MNT_ID_UNIQUE", "6.8", Errno::ENOSYS)),
-        }
-    }
-
     fn ask(unique_id: u64, fields: Fields, namespace: Option<NamespaceId>) -> Result<Self> {
+        let what = about(unique_id);
+        check_unique(&what, unique_id)?;
         let mut answer = Answer::new();
         let request = Request::new(unique_id, fields.bits(), namespace.map(NamespaceId::as_raw));
-        kernel::statmount(&request, &mut answer)
-            .map_err(|error| failed(&about(unique_id), "statmount", "6.8", error))?;
+        kernel::statmount(&request, &mut answer).map_err(|error| failed(&what, "statmount", "6.8", error))?;
         Ok(Self::read(&answer))
     }
 
@@ -251,16 +252,19 @@ fn words<'a>(list: impl Iterator<Item = &'a [u8]>) -> Vec<OsString> {
 }
 
 fn ranges<'a>(list: impl Iterator<Item = &'a [u8]>) -> Vec<IdRange> {
-    let range = |line: &[u8]| {
-        let mut numbers = std::str::from_utf8(line).ok()?.split_ascii_whitespace().map(str::parse);
-        let mut next = || numbers.next()?.ok();
-        Some(IdRange { inside: next()?, outside: next()?, length: next()? })
-    };
-    list.filter_map(range).collect()
+    list.filter_map(|line| range(str::from_utf8(line).ok()?.split_ascii_whitespace())).collect()
 }
 
 fn about(unique_id: u64) -> String {
     format!("ask about mount {unique_id}")
+}
+
+/// Refuses an id of mountinfo: of some kernels the answer would be that there is no such mount.
+fn check_unique(what: &str, id: u64) -> Result<()> {
+    if id > LAST_REUSED {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidInput, what, format_args!("{id} is no unique id")))
 }
 
 /// Says what failed; where the kernel lacks the call, since when there is one.

@@ -107,10 +107,18 @@ pub(crate) fn fsmount(context: BorrowedFd<'_>, attributes: u64) -> Result<OwnedF
 
 /// Calls open_tree(2) (Linux 5.2) to clone the mount, or the whole tree of mounts, at a descriptor.
 pub(crate) fn clone_tree(at: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd> {
-    let flags = clone_flags(recursive);
+    open_tree(at.as_raw_fd(), c"", clone_flags(recursive))
+}
+
+/// Does the same at a path, with links followed and automounts triggered, as mount(2) does.
+pub(crate) fn clone_tree_at(path: &CStr, recursive: bool) -> Result<OwnedFd> {
+    open_tree(libc::AT_FDCWD, path, clone_flags(recursive) & !(libc::AT_EMPTY_PATH as u32))
+}
+
+fn open_tree(dir: RawFd, path: &CStr, flags: u32) -> Result<OwnedFd> {
     owned(|| {
-        // SAFETY: an open descriptor, an empty C string and flags.
-        unsafe { libc::syscall(libc::SYS_open_tree, at.as_raw_fd(), c"".as_ptr(), flags) }
+        // SAFETY: a directory, a C string that outlives the call, and flags.
+        unsafe { libc::syscall(libc::SYS_open_tree, dir, path.as_ptr(), flags) }
     })
 }
 
@@ -173,6 +181,14 @@ pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attributes: 
         };
         Errno::result(result).map(drop)
     })
+}
+
+/// Says whether mount_setattr(2) is there, and no filter refuses it: asked for nothing, it refuses by itself.
+pub(crate) fn has_mount_setattr() -> bool {
+    let none = ptr::null::<MountAttr>();
+    // SAFETY: of a size of 0 nothing is read.
+    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, c"".as_ptr(), 0, none, 0) };
+    !matches!(Errno::result(result), Err(Errno::ENOSYS | Errno::EPERM))
 }
 
 /// Makes a system call that answers with a new descriptor.

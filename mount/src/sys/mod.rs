@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::str::FromStr;
 
 use nix::Result;
 use nix::errno::Errno;
@@ -133,9 +134,29 @@ pub(crate) fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Re
     retry(|| nix::fcntl::openat2(dir, path, how))
 }
 
+/// Says whether the mount that a descriptor lies on follows no symbolic links.
+pub(crate) fn forbids_links(fd: BorrowedFd<'_>) -> Result<bool> {
+    /// Missing in libc for some targets.
+    const ST_NOSYMFOLLOW: u64 = 0x2000;
+    let mut answer = MaybeUninit::<libc::statvfs>::zeroed();
+    retry(|| {
+        // SAFETY: an open descriptor, and one statvfs is written into `answer`.
+        let result = unsafe { libc::fstatvfs(fd.as_raw_fd(), answer.as_mut_ptr()) };
+        Errno::result(result)
+    })?;
+    // SAFETY: zeroed bytes are a valid statvfs, whatever of it was written.
+    let answer = unsafe { answer.assume_init() };
+    Ok(answer.f_flag & ST_NOSYMFOLLOW != 0)
+}
+
 /// Returns the kernel's error in one of the standard library's, which there always is one in.
 pub(crate) fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Returns a number from the text of a file of /proc/PID/fdinfo: `mnt_id`, `Pid`.
+pub(crate) fn fdinfo<T: FromStr>(text: &str, name: &str) -> Option<T> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }
 
 pub(crate) fn c_string(path: &Path) -> Result<CString> {

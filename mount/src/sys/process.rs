@@ -12,9 +12,8 @@ use nix::unistd::Pid;
 
 use super::retry;
 
-/// Room for two system calls, in units that are aligned as every architecture wants it: 64 KiB, as the loader
-/// may still have to look up `syscall` there.
-const STACK: usize = 4096;
+/// Room for two system calls, and for the loader, which may still have to look up `syscall` there.
+const STACK_BYTES: usize = 64 << 10;
 
 /// A child that waits in a new user namespace, and is killed and reaped when dropped.
 ///
@@ -30,7 +29,8 @@ pub(crate) struct Child {
 impl Child {
     /// Makes one with clone(2). It copies neither memory nor descriptors (CLONE_PIDFD: Linux 5.2).
     pub(crate) fn in_new_user_namespace() -> Result<Self> {
-        let mut stack = vec![0_u128; STACK];
+        // Aligned as every architecture wants it.
+        let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
         let mut pidfd: RawFd = -1;
         let flags = libc::CLONE_NEWUSER | libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD;
         let parent = ptr::without_provenance_mut::<c_void>(std::process::id() as usize);

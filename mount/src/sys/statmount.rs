@@ -234,6 +234,8 @@ pub(crate) fn listmount(request: &Request, ids: &mut [u64], reverse: bool) -> Re
 mod ioctl {
     // linux/nsfs.h, since Linux 6.11.
     nix::ioctl_read!(ns_get_mntns_id, 0xb7, 5, u64);
+    // Since Linux 4.11.
+    nix::ioctl_none!(ns_get_nstype, 0xb7, 3);
 }
 
 /// Returns the id of the mount namespace that a descriptor refers to (Linux 6.11).
@@ -242,4 +244,11 @@ pub(crate) fn mount_namespace_id(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: the kernel writes one u64 into `id`.
     retry(|| unsafe { ioctl::ns_get_mntns_id(fd.as_raw_fd(), &raw mut id) })?;
     Ok(id)
+}
+
+/// Says whether a descriptor refers to a mount namespace.
+pub(crate) fn is_mount_namespace(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: it takes nothing but a descriptor.
+    let kind = retry(|| unsafe { ioctl::ns_get_nstype(fd.as_raw_fd()) });
+    kind == Ok(libc::CLONE_NEWNS)
 }

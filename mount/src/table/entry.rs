@@ -97,18 +97,18 @@ impl<'a> Entry<'a> {
 
     /// Returns the peer group that mounts made below this one go to, and come from.
     pub fn shared(&self) -> Option<u64> {
-        self.tag(b"shared:")
+        tag(self.optional_fields(), b"shared:")
     }
 
     /// Returns the peer group that this mount is a slave of: mounts come from there.
     pub fn master(&self) -> Option<u64> {
-        self.tag(b"master:")
+        tag(self.optional_fields(), b"master:")
     }
 
     /// Returns the nearest peer group that mounts come from and that the process can see, where the
     /// [`master`](Self::master) is outside its root.
     pub fn propagate_from(&self) -> Option<u64> {
-        self.tag(b"propagate_from:")
+        tag(self.optional_fields(), b"propagate_from:")
     }
 
     /// Says whether the mount refuses to be bound elsewhere.
@@ -116,12 +116,14 @@ impl<'a> Entry<'a> {
         self.optional_fields().any(|field| field == b"unbindable")
     }
 
-    /// Returns the filesystem's type with its subtype: `ext4`, `fuse.sshfs`.
+    /// Returns the filesystem's type with its subtype: `ext4`, `fuse.sshfs`. [`is_type`](Self::is_type) compares
+    /// it with a word.
     pub fn fs_type(&self) -> Cow<'a, OsStr> {
         text(self.field(self.line.fs_type, self.line.source))
     }
 
     /// Says whether the filesystem's type is exactly this one.
+    #[doc(alias = "FSTypeFilter")]
     pub fn is_type(&self, fs_type: impl AsRef<OsStr>) -> bool {
         *self.fs_type() == *fs_type.as_ref()
     }
@@ -239,10 +241,6 @@ impl<'a> Entry<'a> {
             Some(field)
         })
     }
-
-    fn tag(&self, name: &[u8]) -> Option<u64> {
-        self.optional_fields().find_map(|field| number(field.strip_prefix(name)?))
-    }
 }
 
 impl From<Entry<'_>> for MountInfo {
@@ -272,8 +270,13 @@ impl fmt::Debug for Entry<'_> {
     }
 }
 
+/// Returns the number of the optional field that begins so.
+pub(crate) fn tag<'a>(mut fields: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Option<u64> {
+    fields.find_map(|field| number(field.strip_prefix(name)?))
+}
+
 /// Leaves the slashes at a path's end out.
-pub(super) fn trim(mut path: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut path: &[u8]) -> &[u8] {
     while let [rest @ .., b'/'] = path
         && !rest.is_empty()
     {
@@ -283,7 +286,7 @@ pub(super) fn trim(mut path: &[u8]) -> &[u8] {
 }
 
 /// Says whether a path is another one or below it, by whole names.
-pub(super) fn is_beneath(path: &[u8], above: &[u8]) -> bool {
+pub(crate) fn is_beneath(path: &[u8], above: &[u8]) -> bool {
     match path.strip_prefix(above) {
         Some(rest) => rest.is_empty() || above == b"/" || (rest[0] == b'/' && !above.is_empty()),
         None => false,

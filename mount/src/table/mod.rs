@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 pub use entry::Entry;
+pub(crate) use entry::{is_beneath, tag, trim};
 pub(crate) use escape::unescape;
 use line::{Bad, Line, Lines};
 use links::{Branch, Links};
@@ -265,14 +266,15 @@ impl Table {
         &self,
         path: impl AsRef<Path>,
     ) -> impl ExactSizeIterator<Item = Entry<'_>> + DoubleEndedIterator {
-        let lines = self.places().at(self, entry::trim(path.as_ref().as_os_str().as_bytes()));
+        let lines = self.places().at(self, trim(path.as_ref().as_os_str().as_bytes()));
         lines.iter().map(|&line| self.entry(line))
     }
 
     /// Returns the mount that a path leads to, if it is the top of one; `None` too if all mounts at the path
     /// are hidden.
+    #[doc(alias = "SingleEntryFilter")]
     pub fn top_at(&self, path: impl AsRef<Path>) -> Option<Entry<'_>> {
-        let top = *self.places().at(self, entry::trim(path.as_ref().as_os_str().as_bytes())).last()?;
+        let top = *self.places().at(self, trim(path.as_ref().as_os_str().as_bytes())).last()?;
         (!self.places().hidden[top]).then(|| self.entry(top))
     }
 

@@ -185,6 +185,23 @@ impl Reader {
     ///
     /// The answer stays `true` until the table is read.
     ///
+    /// ```no_run
+    /// // Until something is mounted at a path, which need not be there yet.
+    /// use mount::ErrorKind;
+    /// let mut reader = mount::Reader::open()?;
+    /// loop {
+    ///     reader.read()?; // before looking: what comes after is waited for
+    ///     match mount::mounted("/run/media/disk") {
+    ///         Ok(true) => break,
+    ///         Ok(false) => {}
+    ///         Err(error) if error.kind() == ErrorKind::NotFound => {}
+    ///         Err(error) => return Err(error),
+    ///     }
+    ///     reader.wait(None)?;
+    /// }
+    /// # Ok::<(), mount::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Fails if `poll(2)` does.

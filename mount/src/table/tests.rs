@@ -155,6 +155,17 @@ fn a_mount_on_the_root_directory_hides_nothing() {
 }
 
 #[test]
+fn a_mount_point_that_ends_in_a_slash_or_is_empty_is_a_place_too() {
+    // No kernel writes these. Fuzzing found them: they were listed, and not found at their own path.
+    let table = table(&[(1, 1, "/"), (2, 1, "/m/"), (3, 2, "/m"), (4, 1, "")]);
+    let at = |path: &str| table.at(path).map(|mount| mount.id()).collect::<Vec<_>>();
+    assert_eq!((at("/m"), at("/m/"), at("")), (vec![2, 3], vec![2, 3], vec![4]));
+    assert_eq!(table.top_at("/m/").unwrap().id(), 3);
+    assert_eq!(table.mount_of("/m/a").unwrap().id(), 3);
+    assert!(table.get(4).unwrap().is_beneath("") && !table.get(2).unwrap().is_beneath(""));
+}
+
+#[test]
 fn paths_are_compared_by_whole_names() {
     // Go's ParentsFilter takes "/foo" for a parent of "/foobar", its PrefixFilter("/") finds only "/".
     let table =

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::mount::MntFlags;
 
 use crate::at::magic_link;
-use crate::users::used_by;
+use crate::busy::used_by;
 use crate::{At, Error, ErrorKind, Mount, Result, Root, sys};
 
 /// The pause between two tries at a busy mount.
@@ -56,6 +56,18 @@ impl Unmount {
     ///
     /// The place need not be a mount. What can't be unmounted stays, with what it lies on, and is in the error; all
     /// the rest goes.
+    ///
+    /// Where there is no mount at all, that is [`NotMounted`](ErrorKind::NotMounted), and without the place
+    /// [`NotFound`](ErrorKind::NotFound). Who cleans up has reached what it wants by both:
+    ///
+    /// ```no_run
+    /// use mount::{ErrorKind, Unmount};
+    /// match Unmount::new().recursive(true).run("/run/container/rootfs") {
+    ///     Err(error) if matches!(error.kind(), ErrorKind::NotMounted | ErrorKind::NotFound) => {}
+    ///     result => result?,
+    /// }
+    /// # Ok::<(), mount::Error>(())
+    /// ```
     #[doc(alias = "RecursiveUnmount")]
     pub fn recursive(mut self, recursive: bool) -> Self {
         self.recursive = recursive;
@@ -113,7 +125,7 @@ impl Unmount {
                 Err(error) => return Err(Error::os(unmounting(at), &at.name(), error)),
             },
         };
-        let deadline = Instant::now() + self.wait;
+        let deadline = self.deadline();
         loop {
             match sys::umount2(&place.path, self.flags()) {
                 Ok(()) => return Ok(()),
@@ -134,6 +146,11 @@ impl Unmount {
         }
         let why = "the descriptor itself keeps it busy, and it is not to be detached";
         Err(Error::call(&what, Errno::EBUSY).because(why, Errno::EBUSY).at(&at.name()))
+    }
+
+    /// Returns when to give up; `None` for never.
+    fn deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.wait)
     }
 
     fn flags(&self) -> MntFlags {
@@ -165,8 +182,8 @@ fn without_end(path: &Path) -> &Path {
 }
 
 /// Sleeps a moment, unless the time is up.
-fn pause(deadline: Instant) -> bool {
-    let left = deadline.saturating_duration_since(Instant::now());
+fn pause(deadline: Option<Instant>) -> bool {
+    let left = deadline.map_or(PAUSE, |deadline| deadline.saturating_duration_since(Instant::now()));
     thread::sleep(left.min(PAUSE));
     !left.is_zero()
 }

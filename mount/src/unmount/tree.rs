@@ -12,8 +12,8 @@ use nix::sys::stat::Mode;
 
 use super::{LOCKED, Place, Unmount, is_link, pause, without_end};
 use crate::at::magic_link;
+use crate::busy::used_by;
 use crate::error::quote;
-use crate::users::used_by;
 use crate::{At, Error, ErrorKind, Reader, Result, Root, sys};
 
 /// How often the table is read again for mounts that have come meanwhile.
@@ -29,35 +29,68 @@ impl Unmount {
         if fs::symlink_metadata(&base).is_ok_and(|file| file.is_symlink()) {
             return Err(is_link(what).at(&at.name()));
         }
-        let root = Root::open("/")?;
-        let deadline = Instant::now() + self.wait;
-        let mut before = HashSet::new();
-        let mut total = 0;
-        let mut rounds = 0;
-        while rounds < ROUNDS {
-            let sweep = Sweep::read(&base)?;
-            if sweep.mounts.is_empty() && total == 0 {
-                return Err(
-                    Error::new(ErrorKind::NotMounted, what, "nothing is mounted there or below").at(&base)
-                );
-            }
-            total = total.max(sweep.mounts.len());
-            let ids: HashSet<u64> = sweep.mounts.iter().map(|mount| mount.id).collect();
-            let stay = sweep.run(self, &root);
-            if stay.is_empty() && sweep.mounts.is_empty() {
+        let mut takedown = Takedown {
+            how: self,
+            root: Root::open("/")?,
+            deadline: self.deadline(),
+            seen: HashSet::new(),
+            total: 0,
+            what,
+            base,
+        };
+        for _ in 0..ROUNDS {
+            if takedown.round()? {
                 return Ok(());
             }
-            if stay.len() < sweep.mounts.len() || ids != before {
-                rounds += 1;
-                before = ids;
-                continue;
+        }
+        let Takedown { what, base, .. } = takedown;
+        Err(Error::call(what, Errno::EBUSY).because("new mounts come all the time", Errno::EBUSY).at(&base))
+    }
+}
+
+/// A tree on its way out.
+struct Takedown<'a> {
+    how: &'a Unmount,
+    root: Root,
+    deadline: Option<Instant>,
+    /// The mounts of the last round.
+    seen: HashSet<u64>,
+    /// How many there were at most.
+    total: usize,
+    what: String,
+    base: PathBuf,
+}
+
+impl Takedown<'_> {
+    /// Takes away what can be, or waits until something can. Says whether nothing was left to take.
+    fn round(&mut self) -> Result<bool> {
+        loop {
+            let sweep = Sweep::read(&self.base)?;
+            self.total = self.total.max(sweep.mounts.len());
+            if sweep.mounts.is_empty() {
+                return if self.total == 0 { Err(self.not_mounted()) } else { Ok(true) };
             }
-            let busy = stay.iter().any(|(_, why)| *why == Stays::Refused(Errno::EBUSY));
-            if !(busy && pause(deadline)) {
-                return Err(what_stays(&what, &base, total, &stay));
+            let stay = sweep.run(self.how, &self.root);
+            if stay.len() < sweep.mounts.len() || self.has_changed(&sweep) {
+                return Ok(false);
+            }
+            let is_busy = stay.iter().any(|(_, why)| *why == Stays::Refused(Errno::EBUSY));
+            if !(is_busy && pause(self.deadline)) {
+                return Err(what_stays(&self.what, &self.base, self.total, &stay));
             }
         }
-        Err(Error::call(what, Errno::EBUSY).because("new mounts come all the time", Errno::EBUSY).at(&base))
+    }
+
+    /// Says whether these are other mounts than the last time: then another try may do more.
+    fn has_changed(&mut self, sweep: &Sweep) -> bool {
+        let ids = sweep.mounts.iter().map(|mount| mount.id).collect();
+        let seen = std::mem::replace(&mut self.seen, ids);
+        seen != self.seen
+    }
+
+    fn not_mounted(&self) -> Error {
+        let why = "nothing is mounted there or below";
+        Error::new(ErrorKind::NotMounted, &self.what, why).at(&self.base)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The mounts as they were at the last look, and what the next look tells.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{Read, Seek};
 
@@ -215,7 +215,8 @@ impl State {
     /// Tells of new mounts, a parent before its children.
     fn learn(&mut self, fresh: BTreeMap<u64, Known>) {
         let mut ids: Vec<u64> = fresh.keys().copied().collect();
-        ids.sort_by_key(|id| depth(&fresh, *id));
+        let depths = depths(&fresh);
+        ids.sort_by_key(|id| depths.get(id));
         let told = ids.iter().filter_map(|id| fresh.get(id));
         self.events.extend(told.map(|known| Event::Mounted(known.info.clone())));
         self.gone.retain(|id| !fresh.contains_key(id));
@@ -224,25 +225,45 @@ impl State {
 
     /// Tells of mounts that are gone, a parent after its children.
     fn forget(&mut self, mut ids: Vec<u64>) {
-        ids.sort_by_key(|id| Reverse(depth(&self.mounts, *id)));
+        if ids.len() > 1 {
+            let depths = depths(&self.mounts);
+            ids.sort_by_key(|id| Reverse(depths.get(id)));
+        }
         let known = ids.iter().filter_map(|id| self.mounts.remove(id));
         self.events.extend(known.map(|known| Event::Unmounted(known.info)));
     }
 }
 
-/// Counts the mounts above one.
-fn depth(mounts: &BTreeMap<u64, Known>, id: u64) -> usize {
-    let parent = |id: &u64| {
-        let info = &mounts.get(id)?.info;
-        Some(info.unique_parent.unwrap_or(info.parent)).filter(|parent| parent != id)
+/// Counts the mounts above each one, all of them in one pass.
+fn depths(mounts: &BTreeMap<u64, Known>) -> HashMap<u64, usize> {
+    let parent = |id: u64| {
+        let info = &mounts.get(&id)?.info;
+        Some(info.unique_parent.unwrap_or(info.parent)).filter(|parent| *parent != id)
     };
-    // Two looks may make a circle of parents that never was.
-    std::iter::successors(Some(id), parent).take(mounts.len() + 1).count()
+    let mut depths = HashMap::with_capacity(mounts.len());
+    let mut way = Vec::new();
+    for &id in mounts.keys() {
+        // Up to what is counted already, or to the top. Two looks may make a circle of parents that never was: it
+        // ends where it is entered again.
+        let mut next = Some(id);
+        while let Some(id) = next.filter(|id| !depths.contains_key(id)) {
+            depths.insert(id, 0);
+            way.push(id);
+            next = parent(id).filter(|id| mounts.contains_key(id));
+        }
+        let mut depth = next.and_then(|id| depths.get(&id)).map_or(0, |depth| depth + 1);
+        while let Some(id) = way.pop() {
+            depths.insert(id, depth);
+            depth += 1;
+        }
+    }
+    depths
 }
 
 impl Known {
     fn update(&mut self, new: Known, events: &mut VecDeque<Event>) {
-        if self.info != new.info {
+        // A parent whose number was given again is another one.
+        if self.info != new.info || self.info.unique_parent != new.info.unique_parent {
             events.extend(compare(&self.info, &new.info));
         }
         *self = new;

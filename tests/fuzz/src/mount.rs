@@ -54,7 +54,7 @@ fn options(bytes: &[u8]) {
         Err(error) => return one_line(error),
     };
     let printed = options.to_os_string();
-    assert_eq!(Options::parse(&printed).as_ref().ok(), Some(&options), "{printed:?} is something else");
+    assert_eq!(Options::parse(&options).as_ref().ok(), Some(&options), "{printed:?} is something else");
     assert_eq!(printed.to_string_lossy(), options.to_string());
     for (set, clear) in
         [(options.attr_set(), options.attr_clear()), (options.recursive_set(), options.recursive_clear())]
@@ -109,6 +109,8 @@ fn merged(options: &Options, text: &OsStr) {
     let text = text.as_bytes();
     let again = options.merge(&Options::default()).expect("they were not in contradiction");
     same_meaning(&again, options);
+    let mut words = again.data().iter().chain(again.userspace());
+    assert!(words.all(|word| again.has(word)), "a word that is kept and not in force");
     assert_eq!(again.merge(&Options::default()).ok().as_ref(), Some(&again), "merging is done at once");
     for at in (0..text.len()).filter(|at| text[*at] == b',').take(8) {
         let (earlier, later) = (OsStr::from_bytes(&text[..at]), OsStr::from_bytes(&text[at + 1..]));
@@ -166,7 +168,12 @@ fn as_owned(entry: &Entry<'_>) {
     let mount = entry.to_info();
     assert!(entry.super_words().eq(mount.super_words().map(Cow::<OsStr>::Owned)));
     assert!(entry.optional().eq(mount.optional.iter().map(Cow::from)));
-    assert_eq!(entry.is_unbindable(), mount.optional.iter().any(|word| word == "unbindable"));
+    assert_eq!(entry.is_unbindable(), mount.is_unbindable());
+    assert_eq!(
+        (entry.shared(), entry.master(), entry.propagate_from()),
+        (mount.shared(), mount.master(), mount.propagate_from())
+    );
+    assert!(mount.is_beneath(entry.mount_point()) && mount.is_above(entry.mount_point()));
     assert!(entry.is_beneath(entry.mount_point()) && entry.is_above(entry.mount_point()));
     assert!(
         entry.is_type(&mount.fs_type)

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::quote;
-use crate::sys;
-use crate::{At, Error, Reader, Result};
+use crate::table::unescape;
+use crate::{At, Error, Reader, Result, sys};
 
 /// How long an error waits for the names of those who keep a mount busy.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -213,7 +213,7 @@ impl Search {
         let table = fs::read("/proc/swaps").unwrap_or_default();
         for line in table.split(|&byte| byte == b'\n').skip(1) {
             let name = line.split(|&byte| byte == b' ' || byte == b'\t').next().unwrap_or_default();
-            let file = PathBuf::from(OsString::from_vec(unescape(name)));
+            let file = PathBuf::from(OsString::from_vec(unescape(name).into_owned()));
             if self.is_there(&file) {
                 users.found.push(User::Swap(file));
             }
@@ -280,7 +280,7 @@ impl Search {
                 // Not by a look at the file: that of a dead server would never come back.
                 let info =
                     fs::read_to_string(proc.join("fdinfo").join(entry.file_name())).unwrap_or_default();
-                let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+                let id = sys::fdinfo(&info, "mnt_id");
                 uses.extend((id == Some(self.mount)).then_some(Use::Fd(fd)));
             } else if !self.sockets.is_empty() {
                 let inode = link.strip_prefix(b"socket:[").and_then(|rest| rest.strip_suffix(b"]"));
@@ -337,23 +337,6 @@ fn mapping(line: &[u8]) -> Option<(&OsStr, u64, &OsStr)> {
     (inode != 0 && path.starts_with(b"/")).then_some((range, inode, OsStr::from_bytes(path)))
 }
 
-/// Undoes the kernel's escapes of three octal digits.
-fn unescape(name: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        match (byte, after) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..]) => {
-                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
-                rest = tail;
-            }
-            _ => bytes.push(*byte),
-        }
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,10 +362,5 @@ mod tests {
         assert!(users.to_string().ends_with(r#""sleep" (pid 8: cwd, fd 3) and 2 more"#), "{users}");
         let user = User::Process { pid: 1, name: "a\nb".into(), uses: (0..9).map(Use::Fd).collect() };
         assert_eq!(user.to_string(), r#""a\nb" (pid 1: fd 0, fd 1, fd 2, ...)"#);
-    }
-
-    #[test]
-    fn escapes_are_undone() {
-        assert_eq!(unescape(br"/a\040b\134c\9\04"), br"/a b\c\9\04");
     }
 }
