@@ -6,11 +6,11 @@
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::{fs, ptr};
 
 use divan::Bencher;
-use mount::{Attributes, Mount, Overlay, Root};
+use mount::{Attributes, Mount, Overlay, Root, Unmount};
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sched::{CloneFlags, unshare};
 
@@ -116,6 +116,52 @@ fn overlay_of_400_layers(bencher: Bencher) {
     bencher.bench(|| {
         Overlay::new().lowers(&layers).mount(TARGET).unwrap();
         take_away();
+    });
+}
+
+/// The floor of asking about one path.
+#[divan::bench]
+fn stat_of_one_path() -> fs::Metadata {
+    fs::metadata("/proc").unwrap()
+}
+
+#[divan::bench]
+fn mounted_of_one_path() -> bool {
+    mount::mounted("/proc").unwrap()
+}
+
+/// Makes a tmpfs with a thousand mounts on it.
+fn tree() {
+    nix::mount::mount(Some("tree"), TARGET, Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
+    for number in 0..1_000 {
+        let place = format!("{TARGET}/{number}");
+        fs::create_dir(&place).unwrap();
+        nix::mount::mount(Some(SOURCE), place.as_str(), NONE, MsFlags::MS_BIND, NONE).unwrap();
+    }
+}
+
+/// The floor: one call for each, in an order that is known.
+#[divan::bench(sample_count = 10)]
+fn unmount_1000_by_bare_calls(bencher: Bencher) {
+    bencher.with_inputs(tree).bench_values(|()| {
+        for number in 0..1_000 {
+            umount2(format!("{TARGET}/{number}").as_str(), MntFlags::empty()).unwrap();
+        }
+        take_away();
+    });
+}
+
+#[divan::bench(sample_count = 10)]
+fn unmount_1000(bencher: Bencher) {
+    bencher.with_inputs(tree).bench_values(|()| Unmount::new().recursive(true).run(TARGET).unwrap());
+}
+
+/// The tool, a process of its own.
+#[divan::bench(sample_count = 10)]
+fn unmount_1000_by_umount(bencher: Bencher) {
+    bencher.with_inputs(tree).bench_values(|()| {
+        let status = Command::new("umount").args(["-R", TARGET]).status().unwrap();
+        assert!(status.success());
     });
 }
 

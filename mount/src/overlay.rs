@@ -136,10 +136,16 @@ impl<'a> Overlay<'a> {
         let at = at.into();
         let what = format!("mount overlay on {at}");
         let target = at.open(&what)?;
-        match self.mount_as(target.as_fd(), &what).map_err(|error| error.or_at(&at.name()))? {
-            Some(mount) => mount.attach(target.as_fd()),
-            None => Ok(()),
-        }
+        // Of the mount alone mount(2) can make nothing read-only: it is the filesystem, which is as new.
+        let old = self.attributes.ms_flags_and_atime();
+        let mounted = match self.mount_as(target.as_fd(), &what, old) {
+            Ok(Some(mount)) => match mount.attach(target.as_fd()) {
+                Err(error) if error.is_missing_call() => self.by_mount2(target.as_fd(), &what, old, error),
+                attached => attached,
+            },
+            other => other.map(drop),
+        };
+        mounted.map_err(|error| error.or_at(&at.name()))
     }
 
     /// Makes it, attached nowhere yet.
@@ -153,24 +159,27 @@ impl<'a> Overlay<'a> {
         self.create_as("make overlay")
     }
 
-    /// Makes it, or mounts it by mount(2) where the kernel takes no layer on its own.
-    pub(crate) fn mount_as(&self, target: BorrowedFd<'_>, what: &str) -> Result<Option<Mount>> {
+    /// Makes it, or mounts it by mount(2) where the kernel takes no layer on its own, with these `MS_*` bits for
+    /// the mount.
+    pub(crate) fn mount_as(&self, target: BorrowedFd<'_>, what: &str, flags: u64) -> Result<Option<Mount>> {
         match self.create_as(what) {
             Err(error) if error.kind() == ErrorKind::Unsupported || error.is_missing_call() => {
-                let data = self.data_of_mount2(what)?;
-                // Of the mount alone mount(2) can't make anything read-only: that is done after it.
-                let attributes = self.attributes & !Attributes::RDONLY;
-                let flags = attributes.ms_flags_and_atime() | self.superblock.1;
-                let link = magic_link(target);
-                sys::mount(Some(&self.source), &link, Some("overlay".as_ref()), flags, Some(&data.text))
-                    .map_err(|old| match old {
-                        Errno::ENOSYS | Errno::EPERM => error,
-                        old => Error::call(what, old),
-                    })?;
-                Ok(None)
+                self.by_mount2(target, what, flags, error).map(|()| None)
             }
             result => result.map(Some),
         }
+    }
+
+    /// Mounts it by mount(2), or returns the first error, which says more, if that fails in the same way.
+    fn by_mount2(&self, target: BorrowedFd<'_>, what: &str, flags: u64, error: Error) -> Result<()> {
+        let data = self.data_of_mount2(what)?;
+        let flags = flags | self.superblock.1;
+        let mounted =
+            sys::mount(Some(&self.source), &magic_link(target), Some("overlay".as_ref()), flags, Some(&data.text));
+        mounted.map_err(|old| match old {
+            Errno::ENOSYS | Errno::EPERM => error,
+            old => Error::call(what, old),
+        })
     }
 
     pub(crate) fn create_as(&self, what: &str) -> Result<Mount> {

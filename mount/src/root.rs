@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 
 use crate::error::quote;
 use crate::{At, Error, MountGuard, MountInfo, Result, Unmount, mount, sys};
@@ -29,6 +29,7 @@ const TRIES: usize = 1000;
 ///
 /// ```no_run
 /// let rootfs = mount::Root::open("/var/lib/images/alpine")?;
+/// rootfs.create_dir_all("run", 0o755)?;
 /// rootfs.mount("tmpfs", "run", "tmpfs", "nosuid,nodev,mode=755")?;
 /// rootfs.mount("/etc/resolv.conf", "etc/resolv.conf", "none", "bind,ro")?;
 /// rootfs.unmount("etc/resolv.conf")?;
@@ -133,6 +134,39 @@ impl Root {
     /// As [`force_unmount`](crate::force_unmount).
     pub fn force_unmount(&self, target: impl AsRef<Path>) -> Result<()> {
         Unmount::new().run(self.at(target.as_ref()))
+    }
+
+    /// Makes a directory beneath it and those on the way, as far as they are missing: a place to mount on.
+    ///
+    /// Links on the way are followed beneath the root. `mode` holds for each new directory, less the umask.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a link that leads to nothing.
+    pub fn create_dir_all(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
+        let path = path.as_ref();
+        let at = self.at(path);
+        self.make_way(path, Mode::from_bits_truncate(mode))
+            .map_err(|error| Error::os(format_args!("make directory {at}"), &at.name(), error))
+    }
+
+    fn make_way(&self, path: &Path, mode: Mode) -> nix::Result<()> {
+        let mut way = PathBuf::from(".");
+        for part in path.components().filter(|part| !matches!(part, Component::RootDir)) {
+            let here = self.resolve(&way, true)?;
+            way.push(part);
+            if let Component::Normal(name) = part {
+                match sys::retry(|| mkdirat(&here, name, mode)) {
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    // What is there already needn't be ours to write in.
+                    Err(error) => drop(self.resolve(&way, true).map_err(|_| error)?),
+                }
+            }
+        }
+        match fstat(self.resolve(&way, true)?)?.st_mode & SFlag::S_IFMT.bits() {
+            kind if kind == SFlag::S_IFDIR.bits() => Ok(()),
+            _ => Err(Errno::ENOTDIR),
+        }
     }
 
     /// Says whether something is mounted there: [`mounted`](crate::mounted).

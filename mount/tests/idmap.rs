@@ -187,7 +187,7 @@ fn signals_of_the_whole_group_do_no_harm() -> Outcome {
 }
 
 fn a_mount_shows_the_owners_of_its_map() -> Outcome {
-    grounds::calls(&["fsopen", "mount_setattr"])?;
+    grounds::calls(&["fsopen", "mount_setattr", "move_mount"])?;
     ground()?;
     let map = if grounds::root().is_ok() { "u:0:1000:10 g:0:2000:10".parse()? } else { map() };
     let tmpfs = FsContext::open("tmpfs")?.create()?.mount(Attributes::empty())?;

@@ -267,8 +267,10 @@ fn without_single_layers_the_old_call_takes_what_fits() -> Outcome {
     Refused::new().call("fsopen", Errno::ENOSYS).install()?;
     let paths = layers(30)?;
     // 6 kB of names, short ones of open descriptors instead.
-    Overlay::new().lowers(&paths).mount(&merged)?;
+    Overlay::new().lowers(&paths).attributes(Attributes::RDONLY | Attributes::NOSUID).mount(&merged)?;
     assert_all_there(&merged, 30);
+    let info = mount::mount_of(&merged)?.unwrap();
+    assert!(info.has_option("ro") && info.has_option("nosuid"));
     mount::unmount(&merged)?;
     let paths = layers(400)?;
     let error = Overlay::new().lowers(&paths).mount(&merged).unwrap_err();

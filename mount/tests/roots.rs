@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         a_guard_finds_its_mount_where_it_was_renamed_to,
         a_path_that_ends_in_two_dots_names_nothing_to_unmount,
         a_path_to_a_directory_must_be_one,
+        directories_are_made_beneath_the_root,
         a_path_may_be_the_root_itself,
         what_is_not_there_is_told_with_its_whole_path,
         links_in_a_circle_are_an_error,
@@ -227,6 +228,30 @@ fn a_path_to_a_directory_must_be_one() -> Outcome {
     assert!(paths.iter().all(|path| refused(path) == Some(20)));
     refuse(&["openat2"])?;
     assert!(paths.iter().all(|path| refused(path) == Some(20)));
+    Ok(())
+}
+
+fn directories_are_made_beneath_the_root() -> Outcome {
+    let root = ground()?;
+    for (path, made) in [
+        ("new/a/b", "/tmp/root/new/a/b"),
+        ("/absolute/c", "/tmp/root/tmp/outside/c"),
+        ("../../d", "/tmp/root/d"),
+        ("inside/inner", "/tmp/root/inside/inner"),
+        ("chained/e/../f", "/tmp/root/tmp/outside/inner/f"),
+        (".", "/tmp/root"),
+    ] {
+        for _ in 0..2 {
+            root.create_dir_all(path, 0o755)?;
+            assert!(Path::new(made).is_dir(), "{path}");
+        }
+    }
+    fs::write("/tmp/root/file", "")?;
+    for (path, errno) in [("file", 20), ("file/more", 20), ("relative/x", 2)] {
+        let error = root.create_dir_all(path, 0o755).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+    }
+    assert_eq!(fs::read_dir("/tmp/outside")?.count(), 1, "something was made outside");
     Ok(())
 }
 

@@ -83,7 +83,9 @@ impl Request<'_> {
         if self.mapping.is_some() {
             return self.attach(overlay.create_as(&self.what)?);
         }
-        match overlay.mount_as(self.target.as_fd(), &self.what)? {
+        // What is read-only of the mount alone is made so after it.
+        let flags = (self.options.attr_set() & !Attributes::RDONLY).ms_flags_and_atime();
+        match overlay.mount_as(self.target.as_fd(), &self.what, flags)? {
             Some(mount) => self.attach(mount),
             None => self.finish_mount2(path),
         }
