@@ -121,7 +121,7 @@ impl At<'_> {
         let fd = self.open(self.finding())?;
         let info = format!("/proc/thread-self/fdinfo/{}", fd.as_raw_fd());
         let info = std::fs::read_to_string(info).map_err(failed)?;
-        let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+        let id = sys::fdinfo(&info, "mnt_id");
         id.ok_or_else(|| failed(io::Error::from(io::ErrorKind::InvalidData)))
     }
 

@@ -172,10 +172,10 @@ impl Search {
 
     fn run(mut self, deadline: Option<Instant>) -> Result<Users> {
         let mut users = Users::default();
-        self.mounts(&mut users)?;
+        let point = self.mounts(&mut users)?;
         self.swaps(&mut users);
         self.loops(&mut users);
-        self.sockets = self.bound_sockets();
+        self.sockets = point.map(|point| self.bound_sockets(&point)).unwrap_or_default();
         let failed =
             |error| Error::io("look for the users of a mount: read \"/proc\"", Path::new("/proc"), &error);
         for entry in fs::read_dir("/proc").map_err(failed)?.flatten() {
@@ -202,11 +202,12 @@ impl Search {
         Ok(users)
     }
 
-    fn mounts(&self, users: &mut Users) -> Result<()> {
+    /// Finds the mounts on it, and returns where it is mounted itself.
+    fn mounts(&self, users: &mut Users) -> Result<Option<PathBuf>> {
         let table = Reader::open()?.skip_bad().into_table()?;
         let children = table.children(self.mount).filter(|child| child.id() != self.mount);
         users.found.extend(children.map(|child| User::Mount(child.mount_point().into_owned())));
-        Ok(())
+        Ok(table.get(self.mount).map(|mount| mount.mount_point().into_owned()))
     }
 
     fn swaps(&self, users: &mut Users) {
@@ -233,17 +234,21 @@ impl Search {
     }
 
     /// Finds the sockets of this network namespace that are bound to a path there.
-    fn bound_sockets(&self) -> HashSet<u64> {
+    fn bound_sockets(&self, point: &Path) -> HashSet<u64> {
         let table = fs::read("/proc/thread-self/net/unix").unwrap_or_default();
-        let lines = table.split(|&byte| byte == b'\n').skip(1);
-        let bound = lines.filter_map(|line| {
-            // Num RefCount Protocol Flags Type St Inode Path
-            let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-            let inode = str::from_utf8(words.nth(6)?).ok()?.parse().ok()?;
-            let start = line.windows(2).position(|bytes| bytes == b" /")? + 1; // "@/" is no path
-            self.is_there(Path::new(OsStr::from_bytes(&line[start..]))).then_some(inode)
-        });
-        bound.collect()
+        let mut seen: HashMap<u64, usize> = HashMap::new();
+        let mut bound = HashSet::new();
+        for (inode, name) in table.split(|&byte| byte == b'\n').skip(1).filter_map(socket) {
+            *seen.entry(inode).or_default() += 1;
+            // Names are whatever others have chosen: no server is asked that has nothing to do with this mount.
+            let name = Path::new(name);
+            if name.starts_with(point) && self.is_there(name) {
+                bound.insert(inode);
+            }
+        }
+        // A name may hold the end of a line and all of another: then its socket is there twice.
+        bound.retain(|inode| seen.get(inode) == Some(&1));
+        bound
     }
 
     /// Says whether a file lies on the mount.
@@ -254,20 +259,26 @@ impl Search {
     /// Returns what a process uses the mount for, or the error of what may not be looked at.
     fn process(&self, proc: &Path) -> io::Result<Vec<Use>> {
         let mut uses = Vec::new();
-        // The first look at something that is not everybody's tells whether there may be others.
-        fs::read_link(proc.join("cwd"))?;
-        for thread in threads(proc)? {
+        let threads = threads(proc)?;
+        // The first one may have ended before the others. What is not everybody's to see tells whether there may be
+        // more.
+        let cwd = |thread: &PathBuf| fs::read_link(thread.join("cwd"));
+        let is_there =
+            |result: &io::Result<_>| !matches!(result, Err(e) if e.kind() == io::ErrorKind::NotFound);
+        let Some(living) = threads.iter().find(|thread| is_there(&cwd(thread))) else { return Ok(uses) };
+        cwd(living)?;
+        for thread in &threads {
             for (link, used) in [("cwd", Use::Cwd), ("root", Use::Root)] {
                 if !uses.contains(&used) && self.is_there(&thread.join(link)) {
                     uses.push(used);
                 }
             }
         }
-        if self.is_there(&proc.join("exe")) {
+        if self.is_there(&living.join("exe")) {
             uses.push(Use::Exe);
         }
-        self.open_files(proc, &mut uses)?;
-        self.mapped_files(proc, &mut uses)?;
+        self.open_files(living, &mut uses)?;
+        self.mapped_files(living, proc, &mut uses)?;
         Ok(uses)
     }
 
@@ -291,8 +302,8 @@ impl Search {
         Ok(())
     }
 
-    fn mapped_files(&self, proc: &Path, uses: &mut Vec<Use>) -> io::Result<()> {
-        let text = fs::read(proc.join("maps"))?;
+    fn mapped_files(&self, thread: &Path, proc: &Path, uses: &mut Vec<Use>) -> io::Result<()> {
+        let text = fs::read(thread.join("maps"))?;
         let mut files = HashMap::new();
         for line in text.split(|&byte| byte == b'\n') {
             if let Some((range, inode, path)) = mapping(line) {
@@ -326,6 +337,14 @@ fn mount_id(file: &Path) -> Option<u64> {
 /// Returns the threads of a process: each may have a working directory of its own.
 fn threads(proc: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(fs::read_dir(proc.join("task"))?.flatten().map(|entry| entry.path()).collect())
+}
+
+/// Reads a line of /proc/net/unix: number, references, protocol, flags, type, state, inode and name.
+fn socket(line: &[u8]) -> Option<(u64, &OsStr)> {
+    let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+    let inode = str::from_utf8(words.nth(6)?).ok()?.parse().ok()?;
+    let start = line.windows(2).position(|bytes| bytes == b" /").map_or(line.len(), |at| at + 1); // "@/" is no path
+    Some((inode, OsStr::from_bytes(&line[start..])))
 }
 
 /// Reads a line of /proc/PID/maps: addresses, rights, offset, device, inode and path.

@@ -90,7 +90,8 @@ impl FsContext {
             Errno::ENODEV => unknown(fs_type, &what, error),
             error => Error::call(&what, error),
         })?;
-        let mut context = FsContext { fd, name: fs_type.to_string_lossy().into_owned(), what, messages: Vec::new() };
+        let mut context =
+            FsContext { fd, name: fs_type.to_string_lossy().into_owned(), what, messages: Vec::new() };
         if let Some(subtype) = subtype {
             let what = context.what.clone();
             context.set_string("subtype", subtype).map_err(|error| match error.kind() {

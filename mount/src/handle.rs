@@ -356,12 +356,16 @@ fn changing(name: &str) -> String {
 }
 
 /// Clears the whole field of atime where a value of it is set or cleared: it holds one value.
-fn with_room(set: Attributes, clear: Attributes) -> std::result::Result<(Attributes, Attributes), &'static str> {
+fn with_room(
+    set: Attributes,
+    clear: Attributes,
+) -> std::result::Result<(Attributes, Attributes), &'static str> {
     let ways = [Attributes::NOATIME, Attributes::STRICTATIME, Attributes::empty()];
     if !ways.contains(&(set & Attributes::ATIME)) {
         return Err("there is one way of keeping access times, and several are to be set");
     }
-    let field = if (set | clear).intersects(Attributes::ATIME) { Attributes::ATIME } else { Attributes::empty() };
+    let field =
+        if (set | clear).intersects(Attributes::ATIME) { Attributes::ATIME } else { Attributes::empty() };
     Ok((set, clear | field))
 }
 

@@ -118,7 +118,7 @@ impl IdMap {
     ///
     /// It belongs to the calling user, and stays for as long as it is open or in use. It is made by a child that
     /// shares this process's memory and does nothing but wait, for a moment: no `SIGCHLD` is
-    /// sent, and no `waitpid(-1)` of the process sees it. Root may map any ids. Others may map their own; in a user
+    /// sent, and no `waitpid(-1)` of the process sees it but one with `__WALL` or `__WCLONE`. Root may map any ids. Others may map their own; in a user
     /// namespace of theirs, all that it has.
     ///
     /// # Errors

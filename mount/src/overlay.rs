@@ -174,8 +174,13 @@ impl<'a> Overlay<'a> {
     fn by_mount2(&self, target: BorrowedFd<'_>, what: &str, flags: u64, error: Error) -> Result<()> {
         let data = self.data_of_mount2(what)?;
         let flags = flags | self.superblock.1;
-        let mounted =
-            sys::mount(Some(&self.source), &magic_link(target), Some("overlay".as_ref()), flags, Some(&data.text));
+        let mounted = sys::mount(
+            Some(&self.source),
+            &magic_link(target),
+            Some("overlay".as_ref()),
+            flags,
+            Some(&data.text),
+        );
         mounted.map_err(|old| match old {
             Errno::ENOSYS | Errno::EPERM => error,
             old => Error::call(what, old),
@@ -320,7 +325,9 @@ impl Words {
     /// Says what is missing, of which the kernel would only say that something is.
     pub(crate) fn check(&self) -> std::result::Result<(), &'static str> {
         match (&self.upper, &self.work) {
-            _ if self.is_torn => Err("of lowerdir each layer needs a path, and each that only gives data \"::\""),
+            _ if self.is_torn => {
+                Err("of lowerdir each layer needs a path, and each that only gives data \"::\"")
+            }
             (Some(_), None) => Err("an overlay with upperdir needs workdir too"),
             (None, Some(_)) => Err("an overlay with workdir needs upperdir too"),
             _ => Ok(()),
@@ -453,7 +460,14 @@ mod tests {
 
     #[test]
     fn what_the_kernel_would_refuse_is_not_taken_apart() {
-        for text in ["lowerdir=/a:", "lowerdir=:/a", "lowerdir=/a:::/b", "lowerdir=/a::/b:/c", "lowerdir=", "lowerdir=::/a"] {
+        for text in [
+            "lowerdir=/a:",
+            "lowerdir=:/a",
+            "lowerdir=/a:::/b",
+            "lowerdir=/a::/b:/c",
+            "lowerdir=",
+            "lowerdir=::/a",
+        ] {
             assert!(words(&[text]).check().is_err(), "{text}");
         }
         assert!(words(&["lowerdir=/a", "upperdir=/u"]).check().is_err());

@@ -100,9 +100,15 @@ fn words_of_tools_stay_with_the_tools() -> Outcome {
     force_mount("a", &target, "tmpfs", words)?;
     assert!(mounted(&target)?);
     // These change what is mounted, and passing over them would be a lie.
-    for word in
-        ["X-mount.subdir=a", "X-mount.owner=0", "X-mount.mode=700", "offset=1", "sizelimit=1", "encryption=x", "verity.roothash=00"]
-    {
+    for word in [
+        "X-mount.subdir=a",
+        "X-mount.owner=0",
+        "X-mount.mode=700",
+        "offset=1",
+        "sizelimit=1",
+        "encryption=x",
+        "verity.roothash=00",
+    ] {
         let error = force_mount("a", &target, "tmpfs", word).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{word}: {error}");
     }

@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         an_error_names_a_mapped_file,
         an_error_names_the_mount_on_top_of_another,
         an_error_names_a_bound_socket,
+        a_name_with_a_line_in_it_accuses_nobody,
+        a_process_whose_first_thread_has_ended_is_found,
         users_of_the_same_directory_elsewhere_do_not_count,
         there_may_be_no_users,
         waiting_can_be_longer_or_not_at_all,
@@ -479,6 +481,46 @@ fn an_error_names_the_mount_on_top_of_another() -> Outcome {
     tmpfs(target.join("be low"))?;
     let error = Unmount::new().wait(Duration::ZERO).run(&target).unwrap_err().to_string();
     assert!(error.contains(r#"used by the mount on "/tmp/target/be low""#), "{error}");
+    Ok(())
+}
+
+fn a_name_with_a_line_in_it_accuses_nobody() -> Outcome {
+    // /proc/net/unix has the names of sockets as they are, and this one holds a line of another's.
+    let target = ground()?;
+    tmpfs(&target)?;
+    let victim = UnixListener::bind("/tmp/victim")?;
+    let link = fs::read_link(format!("/proc/self/fd/{}", victim.as_raw_fd()))?;
+    let inode: u64 = link.to_str().unwrap().trim_matches(|c: char| !c.is_ascii_digit()).parse()?;
+    let forged = format!("/tmp/x\n0: 2 0 1 1 1 {inode} {}/socket", target.display());
+    fs::create_dir_all(Path::new(&forged).parent().unwrap())?;
+    fs::write(target.join("socket"), "")?;
+    let forger = UnixListener::bind(&forged)?;
+    let found = users(&target)?.found;
+    assert!(found.is_empty(), "{found:?}");
+    drop((victim, forger));
+    Ok(())
+}
+
+fn a_process_whose_first_thread_has_ended_is_found() -> Outcome {
+    let target = ground()?;
+    tmpfs(&target)?;
+    // A program whose main thread ends while another one has its working directory on the mount.
+    let script = format!(
+        "import ctypes, os, threading, time\n\
+         threading.Thread(target=lambda: (os.chdir({:?}), print('ready', flush=True), time.sleep(60))).start()\n\
+         ctypes.CDLL(None).syscall({}, 0)",
+        target.to_str().unwrap(),
+        libc::SYS_exit
+    );
+    let child = Command::new("python3").args(["-c", &script]).stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| ignored(format!("no python3: {error}")))?;
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready)?;
+    let found = users(&target)?.found;
+    child.kill()?;
+    child.wait()?;
+    let is_child = |user: &User| matches!(user, User::Process { pid, uses, .. } if *pid == child.id() && uses.contains(&Use::Cwd));
+    assert!(found.iter().any(is_child), "{found:?}");
     Ok(())
 }
 

@@ -48,7 +48,7 @@ pub(super) fn protect(word: &OsStr) -> Result<Cow<'_, OsStr>, String> {
 /// Says whether a comma after this word would end it, and none ends it before.
 fn stands_alone(word: &OsStr) -> bool {
     let with_comma = [word.as_bytes(), b","].concat();
-    split(OsStr::from_bytes(&with_comma)).is_some_and(|words| words.len() == 2)
+    split(OsStr::from_bytes(&with_comma)).is_some_and(|words| words.first() == Some(&word))
 }
 
 /// Returns the name and the value as it is written, or why there is no name.
@@ -147,6 +147,8 @@ mod tests {
             (r"lowerdir=/a\,b", r"lowerdir=/a\,b"),
             ("lowerdir=/a,b", r#"lowerdir="/a,b""#),
             (r"dir=/a\", r#"dir="/a\""#),
+            // It was taken for a word that stands alone: the two commas made up for each other.
+            (r"dir=/a,b\", r#"dir="/a,b\""#),
             (r#"password=a"b,c"#, r#"password="a""b,c""#),
             (r#"password=",""#, r#"password=",""#),
         ] {

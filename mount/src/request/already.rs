@@ -72,9 +72,8 @@ impl Request<'_> {
             let points = mounts.map(|mount| mount.mount_point().into_owned());
             points.filter_map(|point| Some(point.strip_prefix(path).ok()?.to_owned())).collect()
         };
-        let canonical = |path: &Path| {
-            fs::canonicalize(path).map_err(|error| Error::io(&self.what, path, &error))
-        };
+        let canonical =
+            |path: &Path| fs::canonicalize(path).map_err(|error| Error::io(&self.what, path, &error));
         let (mut source, mut target) =
             (below(&canonical(self.source)?), below(&canonical(&magic_link(self.target.as_fd()))?));
         for tree in [&mut source, &mut target] {

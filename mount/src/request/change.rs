@@ -32,8 +32,7 @@ impl Request<'_> {
         // fsconfig(2) has no word for it.
         let iversion = self.options.superblock().0 | self.options.superblock().1;
         let only_mount2 = iversion & ms::I_VERSION != 0;
-        let of_filesystem =
-            !(self.options.superblock_flags().is_empty() && self.options.data().is_empty());
+        let of_filesystem = !(self.options.superblock_flags().is_empty() && self.options.data().is_empty());
         if self.options.bind().is_none() && only_mount2 {
             self.remount_by_mount2()?;
         } else if self.options.bind().is_none() && of_filesystem {

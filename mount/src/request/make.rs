@@ -69,8 +69,7 @@ impl Request<'_> {
             return Err(error);
         }
         // If the old call fails in the same way, the first error says more.
-        self.make_by_mount2()
-            .map_err(|old| if old.is_missing_call() || comma { error } else { old })
+        self.make_by_mount2().map_err(|old| if old.is_missing_call() || comma { error } else { old })
     }
 
     /// Makes an overlay whose layers are more than one string: they go one by one.

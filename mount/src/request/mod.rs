@@ -46,9 +46,8 @@ impl<'a> Request<'a> {
     pub(crate) fn new(source: &'a Path, at: At<'a>, fs_type: &'a OsStr, options: &OsStr) -> Result<Self> {
         let what = format!("mount {} on {at}", quote(source));
         let options = Options::parse(options)?;
-        let refuse = |why: &dyn fmt::Display| {
-            Err(Error::new(ErrorKind::InvalidInput, &what, why).at(&at.name()))
-        };
+        let refuse =
+            |why: &dyn fmt::Display| Err(Error::new(ErrorKind::InvalidInput, &what, why).at(&at.name()));
         let mapping = options.id_mapping()?;
         if (options.idmap() || options.ridmap()) && mapping.is_none() {
             return refuse(&"the words idmap and ridmap need X-mount.idmap= to say which ids");

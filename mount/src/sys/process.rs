@@ -1,7 +1,7 @@
 //! A child that is there for its user namespace.
 
 use std::ffi::c_void;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use nix::Result;
@@ -61,8 +61,15 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Nobody else can have reaped it: the number is still its own.
-        let _ = kill(self.pid, Signal::SIGKILL);
+        // By its descriptor: somebody who waits for children of every kind may have reaped it if it died early.
+        let none = ptr::null::<libc::siginfo_t>();
+        // SAFETY: an open descriptor, a signal, no more information and no flags.
+        let sent = unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), libc::SIGKILL, none, 0)
+        };
+        if matches!(Errno::result(sent), Err(Errno::ENOSYS | Errno::EPERM)) {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
         let _ = retry(|| waitpid(self.pid, Some(WaitPidFlag::__WCLONE)));
     }
 }
