@@ -494,10 +494,10 @@ fn a_name_with_a_line_in_it_accuses_nobody() -> Outcome {
     let forged = format!("/tmp/x\n0: 2 0 1 1 1 {inode} {}/socket", target.display());
     fs::create_dir_all(Path::new(&forged).parent().unwrap())?;
     fs::write(target.join("socket"), "")?;
-    let forger = UnixListener::bind(&forged)?;
+    let liar = UnixListener::bind(&forged)?;
     let found = users(&target)?.found;
     assert!(found.is_empty(), "{found:?}");
-    drop((victim, forger));
+    drop((victim, liar));
     Ok(())
 }
 
