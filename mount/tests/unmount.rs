@@ -512,7 +512,8 @@ fn a_process_whose_first_thread_has_ended_is_found() -> Outcome {
         target.to_str().unwrap(),
         libc::SYS_exit
     );
-    let child = Command::new("python3").args(["-c", &script]).stdout(Stdio::piped()).spawn();
+    let mut python = Command::new("/usr/bin/python3");
+    let child = python.args(["-c", &script]).current_dir("/").stdout(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| ignored(format!("no python3: {error}")))?;
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready)?;
