@@ -17,6 +17,9 @@ use crate::{At, Error, Reader, Result, sys};
 /// How long an error waits for the names of those who keep a mount busy.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often the list of sockets is read before a name in it is believed.
+const LOOKS: usize = 4;
+
 /// How many of them an error names.
 const NAMED: usize = 3;
 
@@ -234,7 +237,22 @@ impl Search {
     }
 
     /// Finds the sockets of this network namespace that are bound to a path there.
+    ///
+    /// A name may hold the end of a line and all of another's: then that socket is there twice, and believed in
+    /// neither place. While others come and go the kernel may pass over a line, so that it takes several looks.
     fn bound_sockets(&self, point: &Path) -> HashSet<u64> {
+        let mut bound = self.bound_once(point);
+        for _ in 1..LOOKS {
+            if bound.is_empty() {
+                break;
+            }
+            let again = self.bound_once(point);
+            bound.retain(|inode| again.contains(inode));
+        }
+        bound
+    }
+
+    fn bound_once(&self, point: &Path) -> HashSet<u64> {
         let table = fs::read("/proc/thread-self/net/unix").unwrap_or_default();
         let mut seen: HashMap<u64, usize> = HashMap::new();
         let mut bound = HashSet::new();
@@ -246,7 +264,6 @@ impl Search {
                 bound.insert(inode);
             }
         }
-        // A name may hold the end of a line and all of another: then its socket is there twice.
         bound.retain(|inode| seen.get(inode) == Some(&1));
         bound
     }

@@ -376,7 +376,7 @@ fn a_word_of_options_maps_ids_too() -> Outcome {
 
 fn a_mapped_mount_is_mapped_again_by_a_clone() -> Outcome {
     let (source, target) = ground()?;
-    grounds::calls(&["open_tree_attr"])?;
+    grounds::calls(&["open_tree_attr", "mount_setattr"])?;
     fs::write(source.join("file"), "")?;
     let first = Mount::clone_of(&source)?;
     first.map_ids(user_namespace(100_000)?.as_fd())?;
