@@ -300,6 +300,9 @@ impl Search {
     }
 
     fn open_files(&self, proc: &Path, uses: &mut Vec<Use>) -> io::Result<()> {
+        // The name of a socket is a path of the namespace in which it was bound.
+        let namespace = |proc: &Path| fs::read_link(proc.join("ns/mnt")).ok();
+        let is_here = namespace(proc) == namespace(Path::new("/proc/thread-self"));
         for entry in fs::read_dir(proc.join("fd"))?.flatten() {
             let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let Ok(link) = fs::read_link(entry.path()) else { continue };
@@ -310,7 +313,7 @@ impl Search {
                     fs::read_to_string(proc.join("fdinfo").join(entry.file_name())).unwrap_or_default();
                 let id = sys::fdinfo(&info, "mnt_id");
                 uses.extend((id == Some(self.mount)).then_some(Use::Fd(fd)));
-            } else if !self.sockets.is_empty() {
+            } else if !self.sockets.is_empty() && is_here {
                 let inode = link.strip_prefix(b"socket:[").and_then(|rest| rest.strip_suffix(b"]"));
                 let inode = inode.and_then(|inode| str::from_utf8(inode).ok()?.parse().ok());
                 uses.extend(inode.filter(|inode| self.sockets.contains(inode)).map(|_| Use::Socket(fd)));

@@ -495,6 +495,7 @@ fn a_name_with_a_line_in_it_accuses_nobody() -> Outcome {
     fs::create_dir_all(Path::new(&forged).parent().unwrap())?;
     fs::write(target.join("socket"), "")?;
     let liar = UnixListener::bind(&forged)?;
+    // Nor does a socket of this name in another mount namespace: tests beside this one have some.
     let found = users(&target)?.found;
     assert!(found.is_empty(), "{found:?}");
     drop((victim, liar));
