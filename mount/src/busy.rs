@@ -280,9 +280,8 @@ impl Search {
         // The first one may have ended before the others. What is not everybody's to see tells whether there may be
         // more.
         let cwd = |thread: &PathBuf| fs::read_link(thread.join("cwd"));
-        let is_there =
-            |result: &io::Result<_>| !matches!(result, Err(e) if e.kind() == io::ErrorKind::NotFound);
-        let Some(living) = threads.iter().find(|thread| is_there(&cwd(thread))) else { return Ok(uses) };
+        let lives = |result: &io::Result<_>| !matches!(result, Err(e) if e.kind() == io::ErrorKind::NotFound);
+        let Some(living) = threads.iter().find(|thread| lives(&cwd(thread))) else { return Ok(uses) };
         cwd(living)?;
         for thread in &threads {
             for (link, used) in [("cwd", Use::Cwd), ("root", Use::Root)] {
@@ -294,15 +293,16 @@ impl Search {
         if self.is_there(&living.join("exe")) {
             uses.push(Use::Exe);
         }
-        self.open_files(living, &mut uses)?;
+        // The name of a socket is a path of the namespace in which it was bound, which any thread may be in.
+        let namespace = |thread: &Path| fs::read_link(thread.join("ns/mnt")).ok();
+        let own = namespace(Path::new("/proc/thread-self"));
+        let is_here = !self.sockets.is_empty() && threads.iter().any(|thread| namespace(thread) == own);
+        self.open_files(living, is_here, &mut uses)?;
         self.mapped_files(living, proc, &mut uses)?;
         Ok(uses)
     }
 
-    fn open_files(&self, proc: &Path, uses: &mut Vec<Use>) -> io::Result<()> {
-        // The name of a socket is a path of the namespace in which it was bound.
-        let namespace = |proc: &Path| fs::read_link(proc.join("ns/mnt")).ok();
-        let is_here = namespace(proc) == namespace(Path::new("/proc/thread-self"));
+    fn open_files(&self, proc: &Path, is_here: bool, uses: &mut Vec<Use>) -> io::Result<()> {
         for entry in fs::read_dir(proc.join("fd"))?.flatten() {
             let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let Ok(link) = fs::read_link(entry.path()) else { continue };
@@ -313,7 +313,7 @@ impl Search {
                     fs::read_to_string(proc.join("fdinfo").join(entry.file_name())).unwrap_or_default();
                 let id = sys::fdinfo(&info, "mnt_id");
                 uses.extend((id == Some(self.mount)).then_some(Use::Fd(fd)));
-            } else if !self.sockets.is_empty() && is_here {
+            } else if is_here {
                 let inode = link.strip_prefix(b"socket:[").and_then(|rest| rest.strip_suffix(b"]"));
                 let inode = inode.and_then(|inode| str::from_utf8(inode).ok()?.parse().ok());
                 uses.extend(inode.filter(|inode| self.sockets.contains(inode)).map(|_| Use::Socket(fd)));
