@@ -91,7 +91,8 @@ fn a_task_that_hangs_is_ended() -> Outcome {
 }
 
 fn a_kernel_panic_is_told() -> Outcome {
-    let output = sh("guest", "echo begun; echo c >/proc/sysrq-trigger; exec sleep 600")?;
+    // What was printed needs a moment to go out over the line: a kernel that panics takes along what waits.
+    let output = sh("guest", "echo begun; sleep 2; echo c >/proc/sysrq-trigger; exec sleep 600")?;
     assert_eq!(output.status.code(), Some(BROKEN));
     assert_eq!(text(&output.stdout), "begun\n");
     assert!(text(&output.stderr).contains("Kernel panic"), "{output:?}");

@@ -77,7 +77,8 @@ fn only_what_was_shared_is_written_to_the_host() -> Outcome {
 }
 
 fn a_kernel_panic_is_told() -> Outcome {
-    let output = output(&mut old(&[], "echo begun; echo c >/proc/sysrq-trigger; exec sleep 600"))?;
+    // What was printed needs a moment to go out over the line: a kernel that panics takes along what waits.
+    let output = output(&mut old(&[], "echo begun; sleep 2; echo c >/proc/sysrq-trigger; exec sleep 600"))?;
     assert_eq!(output.status.code(), Some(BROKEN), "{output:?}");
     assert_eq!(lines(&output), ["begun"]);
     assert!(text(&output.stderr).contains("Kernel panic"), "{output:?}");
