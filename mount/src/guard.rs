@@ -1,16 +1,16 @@
 //! A mount that goes when its owner goes.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use crate::at::magic_link;
 use crate::error::quote;
 use crate::request::Request;
+use crate::unmount::Place;
 use crate::{At, Error, ErrorKind, Mount, Reader, Result, Root, Unmount, sys};
 
 /// Holds a mount, and unmounts it when dropped.
@@ -130,16 +130,15 @@ impl MountGuard {
         let Some(entry) = table.get(self.id) else { return Ok(None) };
         let path = entry.mount_point();
         let failed = |error| Error::os(self.what(), &self.path, error);
-        let parent = match Root::open("/")?.parent(&path) {
-            Ok(Some((parent, name))) => (magic_link(parent.as_fd()).join(name), Some(parent)),
-            Ok(None) => (path.to_path_buf(), None),
+        let place = match Place::beneath(&Root::open("/")?, &path) {
+            Ok(Some(place)) => place,
+            Ok(None) => Place { path: path.to_path_buf(), _parent: None },
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let (path, parent) = parent;
         // No link is followed, and the directory that the name is in is held: it is this mount or none.
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let there = match sys::retry(|| nix::fcntl::open(&path, flags, Mode::empty())) {
+        let there = match sys::retry(|| nix::fcntl::open(&place.path, flags, Mode::empty())) {
             Ok(there) => there,
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -150,15 +149,8 @@ impl MountGuard {
             Some(id) => at.unique_id()? == Some(id),
             None => at.id()? == self.id,
         };
-        Ok(is_it.then_some(Place { path, _parent: parent }))
+        Ok(is_it.then_some(place))
     }
-}
-
-/// A path to the mount that nobody can turn elsewhere.
-struct Place {
-    path: PathBuf,
-    /// The directory that the path begins with, by number.
-    _parent: Option<OwnedFd>,
 }
 
 impl Drop for MountGuard {

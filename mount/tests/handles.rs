@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     grounds::run_as_root(tests![
         a_filesystem_is_made_step_by_step,
         the_kernels_own_words_are_in_the_error,
-        warnings_are_kept,
+        what_was_an_error_is_no_message_too,
         a_subtype_is_part_of_the_type,
         an_existing_filesystem_can_be_told_apart,
         what_is_picked_changes_as_named,
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         a_tree_changes_as_a_whole,
         the_choice_of_atime_needs_no_clearing,
         several_ways_of_atime_are_refused_and_one_may_be_cleared_in_part,
-        a_refusal_of_the_kernel_changes_nothing_of_a_tree,
+        a_busy_mount_below_keeps_a_tree_as_it_is,
         propagation_is_set_on_one_or_all,
         a_mount_goes_beneath_another,
         beneath_nothing_is_an_error,
@@ -95,9 +95,9 @@ fn the_kernels_own_words_are_in_the_error() -> Outcome {
     Ok(())
 }
 
-fn warnings_are_kept() -> Outcome {
+fn what_was_an_error_is_no_message_too() -> Outcome {
     ground()?;
-    // proc says nothing: what there is to read is an empty list, however often.
+    // Where the kernel says nothing, there is nothing to read, however often.
     let mut context = FsContext::open("tmpfs")?;
     assert_eq!((context.messages(), context.messages()), (vec![], vec![]));
     // What was an error is in the error and nowhere else.
@@ -211,8 +211,7 @@ fn several_ways_of_atime_are_refused_and_one_may_be_cleared_in_part() -> Outcome
     Ok(())
 }
 
-fn a_refusal_of_the_kernel_changes_nothing_of_a_tree() -> Outcome {
-    // It was taken for a call that isn't there, and done again mount by mount: half of it.
+fn a_busy_mount_below_keeps_a_tree_as_it_is() -> Outcome {
     let (source, target) = ground()?;
     grounds::calls(&["mount_setattr"])?;
     mount::mount("a", &source, "tmpfs", "ro=vfs")?;

@@ -99,10 +99,8 @@ impl Request<'_> {
 
 /// Says whether a mount spreads as it does after these changes.
 fn spreads_as(mount: &MountInfo, changes: &[Propagation]) -> bool {
-    let has = |start: &str| {
-        mount.optional.iter().any(|field| field.as_encoded_bytes().starts_with(start.as_bytes()))
-    };
-    let (shared, slave, unbindable) = (has("shared:"), has("master:"), has("unbindable"));
+    let (shared, slave) = (mount.shared().is_some(), mount.master().is_some());
+    let unbindable = mount.is_unbindable();
     match changes.last() {
         None => true,
         Some(Propagation::Shared | Propagation::Rshared) => shared,

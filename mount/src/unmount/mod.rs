@@ -162,15 +162,15 @@ impl Unmount {
 }
 
 /// A place as umount2(2) takes it.
-struct Place {
-    path: PathBuf,
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
     /// The directory that the path begins with, by number.
-    _parent: Option<OwnedFd>,
+    pub(crate) _parent: Option<OwnedFd>,
 }
 
 impl Place {
     /// Returns the last name of a path in the directory that is beneath the root; `None` for the root itself.
-    fn beneath(root: &Root, path: &Path) -> nix::Result<Option<Self>> {
+    pub(crate) fn beneath(root: &Root, path: &Path) -> nix::Result<Option<Self>> {
         let Some((parent, name)) = root.parent(path)? else { return Ok(None) };
         Ok(Some(Place { path: magic_link(parent.as_fd()).join(name), _parent: Some(parent) }))
     }
