@@ -1,11 +1,12 @@
 //! Mounts held by descriptor, and filesystems that are made step by step.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::ErrorKind as Io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use grounds::{Outcome, Stop, ignored, tests};
 use mount::{
@@ -13,6 +14,9 @@ use mount::{
 };
 
 fn main() -> ExitCode {
+    if env::var_os(LOCKED).is_some() {
+        return below_a_locked_mount();
+    }
     grounds::run_as_root(tests![
         a_filesystem_is_made_step_by_step,
         the_kernels_own_words_are_in_the_error,
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
         the_choice_of_atime_needs_no_clearing,
         several_ways_of_atime_are_refused_and_one_may_be_cleared_in_part,
         a_busy_mount_below_keeps_a_tree_as_it_is,
+        a_refusal_by_a_lock_changes_nothing_of_a_tree,
         propagation_is_set_on_one_or_all,
         a_mount_goes_beneath_another,
         beneath_nothing_is_an_error,
@@ -40,6 +45,9 @@ fn main() -> ExitCode {
         a_guard_holds_what_was_made_by_hand,
     ])
 }
+
+/// Tells this program that it was started again, in a user namespace of its own.
+const LOCKED: &str = "BELOW_A_LOCKED_MOUNT";
 
 /// An empty tmpfs in a new mount namespace, with three directories in it.
 fn ground() -> Result<(PathBuf, PathBuf), Stop> {
@@ -231,6 +239,38 @@ fn a_busy_mount_below_keeps_a_tree_as_it_is() -> Outcome {
     drop(open);
     assert!(is_writable("/tmp/tree"));
     Ok(())
+}
+
+fn a_refusal_by_a_lock_changes_nothing_of_a_tree() -> Outcome {
+    // It was taken for a call that isn't there, and done again mount by mount: half of it.
+    grounds::mountns()?;
+    grounds::calls(&["mount_setattr", "fsopen", "open_tree", "move_mount"])?;
+    force_mount("tmpfs", "/mnt", "tmpfs", "")?;
+    fs::create_dir("/mnt/tree")?;
+    fs::create_dir("/mnt/locked")?;
+    mount::mount("locked", "/mnt/locked", "tmpfs", "ro")?;
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user", "--mount"]).arg(env::current_exe()?).env(LOCKED, "1");
+    let output = unshare.output().map_err(|error| ignored(format!("no unshare: {error}")))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    if told.starts_with("unshare:") {
+        return Err(ignored(told.trim()));
+    }
+    assert!(output.status.success(), "{told}");
+    Ok(())
+}
+
+/// The same from inside: a tree that is ours, with a mount on it of which "ro" is locked.
+fn below_a_locked_mount() -> ExitCode {
+    mount::mount("ours", "/mnt/tree", "tmpfs", "").unwrap();
+    fs::create_dir("/mnt/tree/below").unwrap();
+    mount::mount("/mnt/locked", "/mnt/tree/below", "none", "rbind").unwrap();
+    let tree = Mount::open("/mnt/tree").unwrap();
+    tree.set_attributes(Attributes::RDONLY, Attributes::empty()).unwrap();
+    let error = tree.set_attributes_recursive(Attributes::empty(), Attributes::RDONLY).unwrap_err();
+    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::PermissionDenied, Some(1)), "{error}");
+    assert!(tree.info().unwrap().unwrap().has_option("ro"), "half of the tree was changed");
+    ExitCode::SUCCESS
 }
 
 fn propagation_is_set_on_one_or_all() -> Outcome {
