@@ -1,6 +1,5 @@
 //! The attributes of a mount: `ro`, `nosuid`, `noatime` and the like.
 
-use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 
 use bitflags::bitflags;
@@ -86,22 +85,4 @@ impl Attributes {
     pub(crate) fn are(self, set: Self, clear: Self) -> bool {
         self.intersection(set | clear) == set
     }
-}
-
-/// Returns the mount with this id, and with `tree` those below it; a mount stands before its children.
-pub(crate) fn tree_of(table: &[MountInfo], id: u64, tree: bool) -> Vec<&MountInfo> {
-    let mut found: Vec<_> = table.iter().filter(|mount| mount.id == id).collect();
-    if !tree {
-        return found;
-    }
-    let mut children: HashMap<u64, Vec<&MountInfo>> = HashMap::new();
-    for mount in table.iter().filter(|mount| mount.id != mount.parent) {
-        children.entry(mount.parent).or_default().push(mount);
-    }
-    let mut at = 0;
-    while let Some(mount) = found.get(at) {
-        found.extend(children.remove(&mount.id).into_iter().flatten());
-        at += 1;
-    }
-    found
 }

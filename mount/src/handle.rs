@@ -9,11 +9,10 @@ use nix::mount::MntFlags;
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::at::magic_link;
-use crate::attributes::tree_of;
 use crate::error::quote;
 use crate::sys::api::{self, MOUNT_ATTR_IDMAP, MountAttr};
 use crate::sys::{self, ms};
-use crate::{At, Attributes, Error, ErrorKind, MountInfo, Propagation, Reader, Result};
+use crate::{At, Attributes, Error, ErrorKind, MountInfo, Propagation, Reader, Result, Table};
 
 /// A mount, or a whole tree of mounts, held by its descriptor.
 ///
@@ -161,13 +160,12 @@ impl Mount {
     /// again. `refused` is what the better call said.
     fn remount(&self, recursive: bool, set: Attributes, clear: Attributes, refused: Errno) -> Result<()> {
         let id = At::from(self).id()?;
-        let table = crate::mounts()?;
-        let mounts = tree_of(&table, id, recursive);
+        let mounts = Table::read()?.tree_of(id, recursive);
         if mounts.is_empty() {
             let why = "of a mount that is detached, or outside the root directory, only mount_setattr(2) can";
             return Err(self.error(changing(&self.name), refused).because(why, refused));
         }
-        for mount in mounts {
+        for mount in &mounts {
             let fd = if mount.id == id { None } else { Some(open_exactly(mount)?) };
             let path = magic_link(fd.as_ref().map_or(self.as_fd(), AsFd::as_fd));
             let wanted = Attributes::of(mount) & !clear | set;

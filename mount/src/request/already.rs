@@ -10,7 +10,6 @@ use nix::sys::stat::fstat;
 
 use super::{Request, superblock_of};
 use crate::at::magic_link;
-use crate::attributes::tree_of;
 use crate::error::quote;
 use crate::sys::ms;
 use crate::{At, Attributes, Error, ErrorKind, MountInfo, Propagation, Result, Table};
@@ -59,9 +58,8 @@ impl Request<'_> {
         if !is_like_it || ((set | clear).is_empty() && everywhere.is_empty()) {
             return Ok(is_like_it);
         }
-        let table = crate::mounts()?;
-        let mut tree = tree_of(&table, present.id, true).into_iter();
-        Ok(tree.all(|mount| Attributes::of(mount).are(set, clear) && spreads_as(mount, &everywhere)))
+        let tree = Table::read()?.tree_of(present.id, true);
+        Ok(tree.iter().all(|mount| Attributes::of(mount).are(set, clear) && spreads_as(mount, &everywhere)))
     }
 
     /// Says whether the mounts below the source are below the target too.

@@ -24,7 +24,7 @@ use links::{Branch, Links};
 use places::Places;
 pub use reader::Reader;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, MountInfo, Result};
 
 /// Reads the lines of a mount table that is already in memory, one by one.
 ///
@@ -243,6 +243,12 @@ impl Table {
     /// ```
     pub fn tree(&self) -> impl ExactSizeIterator<Item = Node<'_>> + DoubleEndedIterator {
         self.links().branches.iter().map(|branch| self.node(branch, None))
+    }
+
+    /// Returns the mount with this id, and if `recursive` all below it, a parent before its children.
+    pub(crate) fn tree_of(&self, id: u64, recursive: bool) -> Vec<MountInfo> {
+        let count = if recursive { usize::MAX } else { 1 };
+        self.descendants(id).take(count).map(|node| node.entry.to_info()).collect()
     }
 
     /// Goes through the mount with this id and all below it, a parent before its children.
