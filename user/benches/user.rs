@@ -35,9 +35,9 @@ fn read_only(bencher: divan::Bencher) {
 #[divan::bench]
 fn resolve_beneath(bencher: divan::Bencher) {
     let root = Root::new();
-    let directory = fs::File::open(&root.0).unwrap();
+    let directory = user::Root::open(&root.0).unwrap();
     let defaults = user::Defaults::default();
-    bencher.bench_local(|| user::Identity::resolve_beneath(&directory, "user100000", &defaults).unwrap());
+    bencher.bench_local(|| directory.resolve("user100000", &defaults).unwrap());
 }
 
 #[divan::bench]

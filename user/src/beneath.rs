@@ -1,60 +1,116 @@
-//! Reading a file beneath a root directory that somebody else fills.
+//! Opening a file beneath a root directory that somebody else fills.
 
 use std::collections::VecDeque;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::sys::{self, LOOK, NO_FOLLOW, READ};
+use crate::entries::buffer_for;
+use crate::sys::{self, DIRECTORY, LOOK, NO_FOLLOW, READ};
 use crate::{Error, Result};
-
-/// The largest file that is read; 100,000 users take half of it.
-const FILE_MAX: u64 = 16 << 20;
 
 /// As many symbolic links as the kernel follows.
 const LINKS_MAX: u32 = 40;
 
-/// Reads a regular file; `None` if it isn't there.
-pub(crate) fn read(root: BorrowedFd<'_>, path: &str) -> Result<Option<Vec<u8>>> {
-    let name = Path::new(path);
-    let file = match open(root, path) {
-        Ok(Some(file)) => file,
-        Ok(None) => return Err(Error::file(name, "it is not a regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(name, &error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(|error| Error::io(name, &error))?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(Error::file(name, "it is larger than 16 MiB"));
-    }
-    Ok(Some(bytes))
+/// An open file beneath a [`Root`](crate::Root).
+///
+/// It is read as a stream, and no more of it than the root allows.
+#[derive(Debug)]
+pub struct RootFile {
+    file: BufReader<File>,
+    left: u64,
+    max: u64,
 }
 
-/// Opens a regular file; `None` if it is something else, which is not opened at all: to open a device may do
-/// harm.
-fn open(root: BorrowedFd<'_>, path: &str) -> io::Result<Option<File>> {
-    let c_path = CString::new(path)?;
-    let Some(place) = sys::open_in_root(root, &c_path, LOOK)? else {
-        return walk(root, path);
+impl BufRead for RootFile {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let buffer = self.file.fill_buf()?;
+        // It was small enough when it was opened, but files grow.
+        if buffer.len() as u64 > self.left {
+            return Err(too_large(self.max));
+        }
+        Ok(buffer)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.left = self.left.saturating_sub(amount as u64);
+        self.file.consume(amount);
+    }
+}
+
+impl Read for RootFile {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(bytes)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    sys::look(path, DIRECTORY).map(OwnedFd::from)
+}
+
+/// Opens a regular file of no more than so many bytes.
+pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, max: u64) -> Result<RootFile> {
+    let failed = |error: io::Error| Error::io(path, &error);
+    let (file, size) = open_regular(root, path.as_os_str().as_bytes())
+        .map_err(failed)?
+        .ok_or_else(|| Error::file(path, "it is not a regular file"))?;
+    if size > max {
+        return Err(failed(too_large(max)));
+    }
+    Ok(RootFile { file: BufReader::with_capacity(buffer_for(size), file), left: max, max })
+}
+
+fn too_large(max: u64) -> io::Error {
+    let text = match (max >> 20, max % (1 << 20)) {
+        (mib, 0) if mib > 0 => format!("it is larger than {mib} MiB"),
+        _ => format!("it is larger than {max} bytes"),
     };
-    if !place.metadata()?.is_file() {
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
+}
+
+/// Opens a regular file, and tells its size; `None` if it is something else, which is not opened at all: to open a
+/// device may do harm.
+fn open_regular(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Option<(File, u64)>> {
+    let place = find(root, path, LOOK)?;
+    let found = place.metadata()?;
+    if !found.is_file() {
         return Ok(None);
     }
-    let file = sys::open_in_root(root, &c_path, READ)?;
-    // It may have been exchanged meanwhile.
-    Ok(file.filter(|file| file.metadata().is_ok_and(|found| found.is_file())))
+    if let Some(file) = sys::open_found(&place)? {
+        return Ok(Some((file, found.len())));
+    }
+    // Without /proc it has to be found again, and may have been exchanged meanwhile.
+    let file = find(root, path, READ)?;
+    let again = file.metadata()?;
+    let same = (again.dev(), again.ino()) == (found.dev(), found.ino());
+    Ok((same && again.is_file()).then_some((file, again.len())))
+}
+
+/// Opens what a path leads to as if the root were `/`.
+pub(crate) fn find(root: BorrowedFd<'_>, path: &[u8], flags: i32) -> io::Result<File> {
+    match sys::open_in_root(root, &CString::new(path)?, flags)? {
+        Some(file) => Ok(file),
+        None => walk(root, path, flags),
+    }
 }
 
 /// Does the same for kernels before 5.6: one name at a time, each from the directory before it.
 ///
 /// `..` never asks the kernel, which would answer with wherever the directory is by now: the way down is
 /// remembered.
-fn walk(root: BorrowedFd<'_>, path: &str) -> io::Result<Option<File>> {
+fn walk(root: BorrowedFd<'_>, path: &[u8], flags: i32) -> io::Result<File> {
+    let split = |path: &[u8]| path.split(|&byte| byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    if path.is_empty() {
+        return Err(io::Error::from_raw_os_error(sys::ENOENT));
+    }
     let mut way: Vec<File> = Vec::new();
-    let mut names: VecDeque<Vec<u8>> = path.split('/').map(|name| name.as_bytes().to_vec()).collect();
+    let mut names: VecDeque<Vec<u8>> = split(path).into();
     let mut links = 0;
     while let Some(name) = names.pop_front() {
         match &*name {
@@ -78,19 +134,19 @@ fn walk(root: BorrowedFd<'_>, path: &str) -> io::Result<Option<File>> {
             if target.starts_with(b"/") {
                 way.clear();
             }
-            for name in target.split(|&byte| byte == b'/').rev() {
-                names.push_front(name.to_vec());
+            for name in split(&target).into_iter().rev() {
+                names.push_front(name);
             }
         } else if kind.is_dir() {
             way.push(place);
-        } else if names.iter().any(|name| !name.is_empty()) {
+        } else if !names.is_empty() {
             return Err(io::Error::from_raw_os_error(sys::ENOTDIR));
-        } else if !kind.is_file() {
-            return Ok(None);
+        } else if flags == LOOK {
+            return Ok(place);
         } else {
-            let file = sys::open_at(here, &name, READ | NO_FOLLOW)?;
-            return Ok(Some(file).filter(|file| file.metadata().is_ok_and(|found| found.is_file())));
+            // To look for a directory fails here, as it must.
+            return sys::open_at(here, &name, flags | NO_FOLLOW);
         }
     }
-    Ok(None)
+    sys::open_at(way.last().map_or(root, AsFd::as_fd), c".", LOOK)
 }

@@ -1,54 +1,122 @@
 //! Reading a file of accounts entry by entry.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use crate::line::{self, Head, Why};
-use crate::{Error, Group, Passwd, Result, sys};
+use crate::line;
+use crate::lines::{self, Line, Lines};
+use crate::search::Needle;
+use crate::{Error, Group, Passwd, Result, SubId, sys};
 
-/// What a line may be: a [`Passwd`] or a [`Group`].
-pub trait Entry: sealed::Parse {}
+/// How much of a file is read at a time: more is no faster, and this stays in the processor's cache.
+pub(crate) const BUFFER: usize = 64 << 10;
 
-impl Entry for Passwd {}
-impl Entry for Group {}
+/// What a line may be: a [`Passwd`], a [`Group`] or a [`SubId`].
+pub trait Entry: for<'a> From<Self::Ref<'a>> + sealed::Sealed {
+    /// The same as it stands in the line: nothing is copied.
+    type Ref<'a>;
 
-pub(crate) mod sealed {
-    pub trait Parse: Sized {
-        /// What the file is called in errors.
-        const FILE: &'static str;
+    /// What the file is called in errors.
+    #[doc(hidden)]
+    const FILE: &'static str;
 
-        /// Makes an entry of the fields of a line's head, or says why it is none.
-        fn from_head(name: &[u8], id: u32, rest: &[u8]) -> Result<Self, &'static str>;
-    }
+    /// Reads a line that is neither blank nor a comment, without blanks at its head.
+    #[doc(hidden)]
+    fn parse_line(line: &[u8]) -> std::result::Result<Self::Ref<'_>, &'static str>;
+
+    #[doc(hidden)]
+    fn name_of<'e>(entry: &'e Self::Ref<'_>) -> &'e OsStr;
 }
 
-/// The entries of a passwd or group file, read from a stream one line at a time.
+/// An entry that has an id of its own: a [`Passwd`] or a [`Group`].
+pub trait Account: Entry {
+    #[doc(hidden)]
+    fn id_of(entry: &Self::Ref<'_>) -> u32;
+
+    /// Returns bytes that stand in each entry with this id.
+    #[doc(hidden)]
+    fn mark_of(id: u32) -> String;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Passwd {}
+    impl Sealed for super::Group {}
+    impl Sealed for super::SubId {}
+}
+
+/// The entries of a file of accounts, read from a stream in bounded memory, whatever the stream.
 ///
 /// As an iterator it is strict: a line that is no entry is one `Err`, which tells its number, and the lines
-/// after it follow. [`lenient`](Self::lenient), [`find_name`](Self::find_name) and [`find_id`](Self::find_id)
-/// pass over such lines. Comments and blank lines are neither. Memory is bounded: a line is at most 1 MiB
-/// long.
+/// after it follow. Everything else here passes over such lines: [`lenient`](Self::lenient), [`find`](Self::find),
+/// [`find_all`](Self::find_all), [`find_name`](Self::find_name) and [`find_id`](Self::find_id). Comments and blank
+/// lines are neither. A line may be 1 MiB long, see [`max_line`](Self::max_line).
+///
+/// To look for one entry of many is faster than to go through all: names and ids are searched for at the speed of
+/// memory, and only the lines that hold them are read.
 #[derive(Debug)]
 pub struct Entries<R, E> {
-    reader: R,
-    line: Vec<u8>,
+    lines: Lines<R>,
     number: usize,
     path: Option<PathBuf>,
-    done: bool,
     entry: PhantomData<fn() -> E>,
 }
 
 impl<R: BufRead, E: Entry> Entries<R, E> {
     pub(crate) fn new(reader: R) -> Self {
-        Entries { reader, line: Vec::new(), number: 0, path: None, done: false, entry: PhantomData }
+        Entries { lines: Lines::new(reader), number: 0, path: None, entry: PhantomData }
+    }
+
+    /// Names the file in errors.
+    pub(crate) fn named(self, path: &Path) -> Self {
+        Entries { path: Some(path.to_owned()), ..self }
+    }
+
+    /// Lets a line be this many bytes long, its end not counted; 1 MiB if nothing is said.
+    ///
+    /// A longer one is no entry. As many bytes may be held in memory.
+    #[must_use]
+    pub fn max_line(mut self, bytes: usize) -> Self {
+        self.lines.set_max(bytes);
+        self
     }
 
     /// Goes on with the entries only; failing to read the stream is still an error, which ends it.
     pub fn lenient(mut self) -> impl Iterator<Item = Result<E>> {
-        std::iter::from_fn(move || self.find(|_| true).transpose())
+        std::iter::from_fn(move || self.next_wanted(None, |_| true).transpose())
+    }
+
+    /// Returns the first entry that is wanted, and reads no further. No other is copied.
+    ///
+    /// ```
+    /// let file = b"root:x:0:0::/root:/bin/sh\nmatt:x:1000:100::/home/matt:/bin/zsh\n";
+    /// let matt = user::Passwd::read(&file[..]).find(|user| user.shell.ends_with("zsh"))?;
+    /// assert_eq!(matt.unwrap().name, "matt");
+    /// # Ok::<(), user::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the stream can't be read.
+    pub fn find(mut self, wanted: impl FnMut(&E::Ref<'_>) -> bool) -> Result<Option<E>> {
+        self.next_wanted(None, wanted)
+    }
+
+    /// Returns all entries that are wanted. No other is copied.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the stream can't be read.
+    pub fn find_all(mut self, mut wanted: impl FnMut(&E::Ref<'_>) -> bool) -> Result<Vec<E>> {
+        let mut all = Vec::new();
+        while let Some(entry) = self.next_wanted(None, &mut wanted)? {
+            all.push(entry);
+        }
+        Ok(all)
     }
 
     /// Returns the first entry of this very name, and reads no further.
@@ -59,49 +127,68 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
     /// # Errors
     ///
     /// Fails if the stream can't be read.
-    pub fn find_name(mut self, name: impl AsRef<[u8]>) -> Result<Option<E>> {
-        self.find(|head| head.name == name.as_ref())
+    pub fn find_name(mut self, name: impl AsRef<OsStr>) -> Result<Option<E>> {
+        let name = name.as_ref();
+        let needle = Needle::name(name);
+        self.next_wanted(Some(&needle), |entry| E::name_of(entry) == name)
     }
 
+    /// Reads on to the next entry that is wanted, which must hold the needle; only that one is copied.
+    pub(crate) fn next_wanted(
+        &mut self,
+        needle: Option<&Needle>,
+        mut wanted: impl FnMut(&E::Ref<'_>) -> bool,
+    ) -> Result<Option<E>> {
+        loop {
+            match self.next_line(needle)? {
+                Some(Line::Whole(line)) => {
+                    let entry = line::text(line).and_then(|line| E::parse_line(line).ok());
+                    if let Some(entry) = entry.filter(&mut wanted) {
+                        return Ok(Some(E::from(entry)));
+                    }
+                }
+                Some(Line::Long(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Returns the next line, or the next that may hold the needle.
+    pub(crate) fn next_line(&mut self, needle: Option<&Needle>) -> Result<Option<Line<'_>>> {
+        let line = match needle {
+            Some(needle) => self.lines.leap(needle),
+            None => self.lines.next(),
+        };
+        line.map_err(|error| failed::<E>(self.path.as_deref(), &error))
+    }
+
+    /// Reads what is left of a line that is longer than may be.
+    pub(crate) fn rest_of_line(&mut self, feed: impl FnMut(&[u8])) -> Result<()> {
+        self.lines.rest(feed).map_err(|error| failed::<E>(self.path.as_deref(), &error))
+    }
+}
+
+impl<R: BufRead, E: Account> Entries<R, E> {
     /// Returns the first entry with this id, and reads no further.
     ///
     /// # Errors
     ///
     /// Fails if the stream can't be read.
     pub fn find_id(mut self, id: u32) -> Result<Option<E>> {
-        self.find(|head| head.id == id)
-    }
-
-    /// Reads on to the next entry that is wanted; only a wanted one is copied.
-    fn find(&mut self, wanted: impl Fn(&Head<'_>) -> bool) -> Result<Option<E>> {
-        while let Some(read) = self.read_line()? {
-            if read.is_ok()
-                && let Ok(Some(head)) = line::head(&self.line)
-                && wanted(&head)
-                && let Ok(entry) = E::from_head(head.name, head.id, head.rest)
-            {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
-    }
-
-    fn read_line(&mut self) -> Result<Option<std::result::Result<(), Why>>> {
-        if self.done {
-            return Ok(None);
-        }
-        let read = line::read_line(&mut self.reader, &mut self.line, self.number == 0);
-        self.number += 1;
-        // An error that comes again and again must not make an endless iterator.
-        self.done = !matches!(read, Ok(Some(_)));
-        read.map_err(|error| Error::io(self.path.as_deref().unwrap_or(Path::new(E::FILE)), &error))
+        let needle = Needle::new(E::mark_of(id).as_bytes());
+        self.next_wanted(Some(&needle), |entry| E::id_of(entry) == id)
     }
 }
 
 impl<E: Entry> Entries<BufReader<File>, E> {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = sys::open_regular(path)?;
-        Ok(Entries { path: Some(path.to_owned()), ..Entries::new(BufReader::new(file)) })
+        let failed = |error| Error::io(path, &error);
+        let file = sys::open(path).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() {
+            return Err(Error::file(path, "it is not a regular file"));
+        }
+        Ok(Entries::new(BufReader::with_capacity(buffer_for(found.len()), file)).named(path))
     }
 }
 
@@ -110,12 +197,14 @@ impl<R: BufRead, E: Entry> Iterator for Entries<R, E> {
 
     fn next(&mut self) -> Option<Result<E>> {
         loop {
-            let read = match self.read_line() {
-                Ok(read) => read?,
-                Err(error) => return Some(Err(error)),
+            let max = self.lines.max();
+            let line = match self.lines.next() {
+                Ok(line) => line?,
+                Err(error) => return Some(Err(failed::<E>(self.path.as_deref(), &error))),
             };
-            if let Some(entry) = read.and_then(|()| parse(&self.line)).transpose() {
-                return Some(entry.map_err(|why| Error::line(E::FILE, self.number, &self.line, why)));
+            self.number += 1;
+            if let Some(entry) = strict::<E>(&line, self.number, max) {
+                return Some(entry.map(E::from));
             }
         }
     }
@@ -124,18 +213,26 @@ impl<R: BufRead, E: Entry> Iterator for Entries<R, E> {
 impl<R: BufRead, E: Entry> FusedIterator for Entries<R, E> {}
 
 /// Reads the entries that are in memory.
-pub(crate) fn in_memory<E: Entry>(bytes: &[u8]) -> impl Iterator<Item = Result<E>> {
-    line::lines(bytes).filter_map(|(number, line)| {
-        let entry = parse(line).transpose()?;
-        Some(entry.map_err(|why| Error::line(E::FILE, number, line, why)))
-    })
+pub(crate) fn in_memory<'a, E: Entry + 'a>(bytes: &'a [u8]) -> impl Iterator<Item = Result<E::Ref<'a>>> {
+    let numbered = lines::in_memory(bytes).zip(1..);
+    numbered.filter_map(|(line, number)| strict::<E>(&line, number, lines::LINE_MAX))
 }
 
-/// Returns the heads of those lines in memory that are entries. The caller takes what it needs.
-pub(crate) fn heads(bytes: &[u8]) -> impl Iterator<Item = Head<'_>> {
-    line::lines(bytes).filter_map(|(_, line)| line::head(line).ok().flatten())
+/// Takes a line for an entry; `None` if it is blank or a comment.
+fn strict<'a, E: Entry>(line: &Line<'a>, number: usize, max: usize) -> Option<Result<E::Ref<'a>>> {
+    let (text, entry) = match *line {
+        Line::Whole(line) => (line::text(line)?, E::parse_line(line::text(line)?).map_err(str::to_owned)),
+        Line::Long(line) => (line::text(line)?, Err(format!("it is longer than {max} bytes"))),
+    };
+    Some(entry.map_err(|why| Error::line(E::FILE, number, text, &why)))
 }
 
-fn parse<E: Entry>(line: &[u8]) -> std::result::Result<Option<E>, Why> {
-    line::head(line)?.map(|head| E::from_head(head.name, head.id, head.rest)).transpose()
+/// Returns how much is to be read at a time of a file of this size: all at once if that is little, and the byte
+/// after it.
+pub(crate) fn buffer_for(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(BUFFER).saturating_add(1).clamp(512, BUFFER)
+}
+
+fn failed<E: Entry>(path: Option<&Path>, error: &io::Error) -> Error {
+    Error::io(path.unwrap_or(Path::new(E::FILE)), error)
 }

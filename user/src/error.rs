@@ -1,5 +1,6 @@
 //! What can go wrong, in one line.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -11,7 +12,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// ```
 /// use user::{Defaults, ErrorKind, Identity};
 ///
-/// let error = Identity::resolve("matt", &Defaults::default(), b"", b"").unwrap_err();
+/// let error = Identity::resolve("matt", &Defaults::default(), &b""[..], &b""[..]).unwrap_err();
 /// assert_eq!(error.to_string(), r#"find user "matt": no such entry in the passwd file"#);
 /// assert_eq!(error.kind(), ErrorKind::UnknownUser);
 /// ```
@@ -72,16 +73,16 @@ impl Error {
         Error { kind, what: what.to_string(), why: why.to_string(), path: None, errno: None }
     }
 
-    pub(crate) fn spec(spec: &str, why: impl fmt::Display) -> Self {
+    pub(crate) fn spec(spec: &OsStr, why: impl fmt::Display) -> Self {
         Error::new(ErrorKind::InvalidInput, format_args!("user spec {spec:?}"), why)
     }
 
-    pub(crate) fn unknown_user(name: &str) -> Self {
+    pub(crate) fn unknown_user(name: &OsStr) -> Self {
         let what = format!("find user {name:?}");
         Error::new(ErrorKind::UnknownUser, what, "no such entry in the passwd file")
     }
 
-    pub(crate) fn unknown_group(name: &str) -> Self {
+    pub(crate) fn unknown_group(name: &OsStr) -> Self {
         let what = format!("find group {name:?}");
         Error::new(ErrorKind::UnknownGroup, what, "no such entry in the group file")
     }
@@ -94,17 +95,27 @@ impl Error {
     }
 
     pub(crate) fn file(path: &Path, why: impl fmt::Display) -> Self {
-        #[expect(clippy::unnecessary_debug_formatting, reason = "the quotes and the escapes are wanted")]
-        let what = format!("read {path:?}");
-        Error { path: Some(path.to_owned()), ..Error::new(ErrorKind::InvalidData, what, why) }
+        Error::about("read", path, ErrorKind::InvalidData, why)
     }
 
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
+        Error::doing("read", path, error)
+    }
+
+    pub(crate) fn doing(verb: &str, path: &Path, error: &io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
             io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            // Only what reads for a rooted lookup says so.
+            io::ErrorKind::FileTooLarge if error.raw_os_error().is_none() => ErrorKind::InvalidData,
             _ => ErrorKind::Other,
         };
-        Error { kind, errno: error.raw_os_error(), ..Error::file(path, error) }
+        Error { errno: error.raw_os_error(), ..Error::about(verb, path, kind, error) }
+    }
+
+    fn about(verb: &str, path: &Path, kind: ErrorKind, why: impl fmt::Display) -> Self {
+        #[expect(clippy::unnecessary_debug_formatting, reason = "the quotes and the escapes are wanted")]
+        let what = format!("{verb} {path:?}");
+        Error { path: Some(path.to_owned()), ..Error::new(kind, what, why) }
     }
 }

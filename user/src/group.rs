@@ -1,15 +1,15 @@
 //! Groups: `/etc/group`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::entries::{self, Entries, sealed};
-use crate::line::Why;
+use crate::entries::{self, Account, Entries, Entry};
+use crate::line;
 use crate::spec::Who;
-use crate::{Error, Result};
+use crate::{Result, sys};
 
 /// A group, as a line of [`group(5)`] tells it.
 ///
@@ -29,16 +29,36 @@ pub struct Group {
     pub members: Vec<OsString>,
 }
 
+/// A [`Group`] as it stands in memory: nothing is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // as in Group
+#[non_exhaustive]
+pub struct GroupRef<'a> {
+    pub name: &'a OsStr,
+    pub gid: u32,
+    members: &'a [u8],
+}
+
+impl<'a> GroupRef<'a> {
+    /// Returns the names of the members, as [`Group::members`] has them.
+    pub fn members(&self) -> impl Iterator<Item = &'a OsStr> + use<'a> {
+        let members = self.members.split(|&byte| byte == b',');
+        members.filter(|member| !member.is_empty()).map(OsStr::from_bytes)
+    }
+}
+
 impl Group {
     /// Reads entries that are in memory; a line that is none is one `Err`, which tells its number.
     ///
+    /// Nothing is copied: `Group::from` makes an entry that outlives the memory.
+    ///
     /// ```
     /// let group = user::Group::parse(b"wheel:x:10:matt,koye\n").next().unwrap()?;
-    /// assert_eq!(group.members, ["matt", "koye"]);
+    /// assert!(group.members().any(|member| member == "koye"));
     /// # Ok::<(), user::Error>(())
     /// ```
-    pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Result<Group>> {
-        entries::in_memory(bytes)
+    pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Result<GroupRef<'_>>> {
+        entries::in_memory::<Group>(bytes)
     }
 
     /// Reads entries from a stream.
@@ -48,6 +68,8 @@ impl Group {
 
     /// Opens a file of entries, which must be a regular one.
     ///
+    /// Beneath a root directory that nobody vouches for, [`Root::group`](crate::Root::group) does it.
+    ///
     /// # Errors
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) without such a file,
@@ -55,23 +77,54 @@ impl Group {
     pub fn open(path: impl AsRef<Path>) -> Result<Entries<BufReader<File>, Group>> {
         Entries::open(path.as_ref())
     }
+
+    /// Returns the primary group of this process, by its real id, from this system's `/etc/group`; `None` if that
+    /// doesn't know it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file can't be read.
+    #[doc(alias = "CurrentGroup")]
+    pub fn current() -> Result<Option<Group>> {
+        lookup_gid(sys::gid())
+    }
 }
 
-impl sealed::Parse for Group {
+impl From<GroupRef<'_>> for Group {
+    fn from(group: GroupRef<'_>) -> Self {
+        let members = group.members().map(OsStr::to_owned).collect();
+        Group { name: group.name.to_owned(), gid: group.gid, members }
+    }
+}
+
+impl Entry for Group {
+    type Ref<'a> = GroupRef<'a>;
+
     const FILE: &'static str = "group";
 
-    fn from_head(name: &[u8], id: u32, rest: &[u8]) -> std::result::Result<Self, Why> {
-        let members = members(rest)?.map(|member| OsString::from_vec(member.to_vec())).collect();
-        Ok(Group { name: OsString::from_vec(name.to_vec()), gid: id, members })
+    /// Reads `name:password:gid:members`, of which the last may be missing.
+    fn parse_line(line: &[u8]) -> std::result::Result<GroupRef<'_>, &'static str> {
+        let line::Head { name, id: gid, rest: members } = line::head(line)?;
+        if members.contains(&b':') {
+            return Err("there are too many fields");
+        }
+        Ok(GroupRef { name: OsStr::from_bytes(name), gid, members })
+    }
+
+    fn name_of<'e>(entry: &'e GroupRef<'_>) -> &'e OsStr {
+        entry.name
     }
 }
 
-/// Returns the names in the last field of a group.
-pub(crate) fn members(field: &[u8]) -> std::result::Result<impl Iterator<Item = &[u8]>, Why> {
-    if field.contains(&b':') {
-        return Err("there are too many fields");
+impl Account for Group {
+    fn id_of(entry: &GroupRef<'_>) -> u32 {
+        entry.gid
     }
-    Ok(field.split(|&byte| byte == b',').filter(|member| !member.is_empty()))
+
+    fn mark_of(id: u32) -> String {
+        // It may be the last field.
+        format!(":{id}")
+    }
 }
 
 /// Returns all groups of this system's `/etc/group`; lines that are no entries are passed over.
@@ -90,9 +143,8 @@ pub fn parse_group() -> Result<Vec<Group>> {
 ///
 /// Fails if the file can't be read.
 #[doc(alias = "ParseGroupFilter")]
-pub fn parse_group_filter(mut filter: impl FnMut(&Group) -> bool) -> Result<Vec<Group>> {
-    let groups = Group::open("/etc/group")?.lenient();
-    groups.filter(|group| group.as_ref().map_or(true, &mut filter)).collect()
+pub fn parse_group_filter(filter: impl FnMut(&GroupRef<'_>) -> bool) -> Result<Vec<Group>> {
+    Group::open("/etc/group")?.find_all(filter)
 }
 
 /// Returns the first group of this system's `/etc/group` of this name; a name of digits is an id.
@@ -102,8 +154,8 @@ pub fn parse_group_filter(mut filter: impl FnMut(&Group) -> bool) -> Result<Vec<
 /// Fails if the file can't be read, and with [`InvalidInput`](crate::ErrorKind::InvalidInput) for an id that
 /// is out of range.
 #[doc(alias = "LookupGroup")]
-pub fn lookup_group(name: &str) -> Result<Option<Group>> {
-    match Who::new(name).map_err(|why| Error::spec(name, why))? {
+pub fn lookup_group(name: impl AsRef<OsStr>) -> Result<Option<Group>> {
+    match Who::new(name.as_ref())? {
         Who::Id(gid) => lookup_gid(gid),
         Who::Name(name) => Group::open("/etc/group")?.find_name(name),
     }
@@ -146,7 +198,7 @@ mod tests {
         assert_eq!(members("emptymembers"), ["adm"]);
         assert_eq!(members("space"), [" adm ", " root"]);
         assert!(members("dupg").is_empty());
-        assert!(Group::parse(b"g:x:1").next().unwrap().unwrap().members.is_empty());
+        assert!(Group::parse(b"g:x:1").next().unwrap().unwrap().members().next().is_none());
     }
 
     #[test]

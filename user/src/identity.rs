@@ -1,19 +1,13 @@
 //! Who a program is to be: the ids, groups and home behind a user spec.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::io::BufRead;
+use std::path::PathBuf;
 
-use crate::entries::heads;
-use crate::line::Head;
+use crate::entries::Entries;
 use crate::spec::{Spec, Who};
-use crate::{Error, ErrorKind, Result, beneath, group, passwd};
-
-/// No process can be in more groups than this: `NGROUPS_MAX` of limits.h.
-const GROUPS_MAX: usize = 65_536;
+use crate::{Error, Group, Passwd, Result, Root};
 
 /// What holds where neither the spec nor the files say anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,13 +17,15 @@ pub struct Defaults {
     pub uid: u32,
     /// The primary group of a user whom the passwd file doesn't know: 0.
     pub gid: u32,
+    /// The supplementary groups of a user whom the passwd file doesn't know, without a group in the spec: none.
+    pub groups: Vec<u32>,
     /// The home of a user who has none: `/`.
     pub home: PathBuf,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Defaults { uid: 0, gid: 0, home: PathBuf::from("/") }
+        Defaults { uid: 0, gid: 0, groups: Vec::new(), home: PathBuf::from("/") }
     }
 }
 
@@ -38,14 +34,15 @@ impl Default for Defaults {
 /// ```
 /// use user::{Defaults, Identity};
 ///
-/// let passwd = b"matt:x:1000:100:Matt:/home/matt:/bin/sh\n";
-/// let group = b"users:x:100:\nwheel:x:10:matt\n";
+/// let passwd = &b"matt:x:1000:100:Matt:/home/matt:/bin/sh\n"[..];
+/// let group = &b"users:x:100:\nwheel:x:10:matt\n"[..];
 /// let matt = Identity::resolve("matt", &Defaults::default(), passwd, group)?;
 /// assert_eq!((matt.uid, matt.gid, &matt.groups[..]), (1000, 100, &[10][..]));
 /// assert_eq!(matt.groups_with_primary(), [100, 10]);
 /// # Ok::<(), user::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[doc(alias = "ExecUser")]
 #[non_exhaustive]
 pub struct Identity {
     /// The user id.
@@ -70,36 +67,24 @@ impl Identity {
     /// - Supplementary groups are those that list the user's name, and only without a group in the spec.
     /// - Of several entries that match, the first holds. Lines that are no entries are passed over.
     ///
+    /// The files may be any streams, `&[u8]` among them; one that isn't there is [`std::io::empty`]. They are read
+    /// in bounded memory and no further than needed. For the files of a rootfs there is [`Root::resolve`].
+    ///
     /// # Errors
     ///
-    /// [`UnknownUser`](ErrorKind::UnknownUser) and [`UnknownGroup`](ErrorKind::UnknownGroup) for names that
-    /// aren't in the files; [`InvalidInput`](ErrorKind::InvalidInput) for ids beyond 4294967294 or with a
-    /// sign or leading zero, and for more than one colon.
+    /// [`UnknownUser`](crate::ErrorKind::UnknownUser) and [`UnknownGroup`](crate::ErrorKind::UnknownGroup) for
+    /// names that aren't in the files; [`InvalidInput`](crate::ErrorKind::InvalidInput) for ids beyond 4294967294
+    /// or with a sign or leading zero, and for more than one colon;
+    /// [`InvalidData`](crate::ErrorKind::InvalidData) for a user in more groups than a process can have.
     #[doc(alias = "GetExecUser")]
-    pub fn resolve(spec: &str, defaults: &Defaults, passwd: &[u8], group: &[u8]) -> Result<Identity> {
-        resolve(spec, defaults, || Ok(passwd), || Ok(group))
-    }
-
-    /// Finds who is meant by a user spec in `etc/passwd` and `etc/group` beneath a root directory.
-    ///
-    /// Nothing outside is ever looked at: symbolic links, `..` and absolute ones too, are followed as if
-    /// `root` were `/`, even while somebody renames things there. The files must be regular ones of at most
-    /// 16 MiB; one that isn't there is an empty one.
-    ///
-    /// ```no_run
-    /// let root = std::fs::File::open("/srv/rootfs").unwrap();
-    /// let web = user::Identity::resolve_beneath(&root, "www-data", &user::Defaults::default())?;
-    /// # Ok::<(), user::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`resolve`](Self::resolve), and [`InvalidData`](ErrorKind::InvalidData) for a file that is a pipe,
-    /// a device or too large.
-    #[doc(alias = "GetExecUserPath")]
-    pub fn resolve_beneath(root: impl AsFd, spec: &str, defaults: &Defaults) -> Result<Identity> {
-        let root = root.as_fd();
-        resolve(spec, defaults, || read(root, "etc/passwd"), || read(root, "etc/group"))
+    pub fn resolve(
+        spec: impl AsRef<OsStr>,
+        defaults: &Defaults,
+        passwd: impl BufRead,
+        group: impl BufRead,
+    ) -> Result<Identity> {
+        let (passwd, group) = (|| Ok(Some(Passwd::read(passwd))), || Ok(Some(Group::read(group))));
+        resolve(spec.as_ref(), defaults, passwd, group)
     }
 
     /// Returns the supplementary groups with the primary one at their head, as setgroups(2) should get them.
@@ -109,6 +94,12 @@ impl Identity {
     pub fn groups_with_primary(&self) -> Vec<u32> {
         let others = self.groups.iter().copied().filter(|&gid| gid != self.gid);
         std::iter::once(self.gid).chain(others).collect()
+    }
+
+    /// Puts groups behind the supplementary ones, such as those of [`Root::additional_groups`]; each stays once.
+    pub fn add_groups(&mut self, groups: impl IntoIterator<Item = u32>) {
+        let mut seen: HashSet<u32> = self.groups.iter().copied().collect();
+        self.groups.extend(groups.into_iter().filter(|&gid| seen.insert(gid)));
     }
 }
 
@@ -122,64 +113,60 @@ impl Identity {
 ///
 /// # Errors
 ///
-/// As [`Identity::resolve_beneath`].
+/// As [`Root::resolve`].
 #[doc(alias = "GetUserGroupSupplementary")]
-pub fn identity(spec: &str, uid: u32, gid: u32) -> Result<Identity> {
-    let root = File::open("/").map_err(|error| Error::io(Path::new("/"), &error))?;
-    let defaults = Defaults { uid, gid, ..Defaults::default() };
-    Identity::resolve_beneath(root, spec, &defaults)
-}
-
-fn read(root: BorrowedFd<'_>, path: &str) -> Result<Vec<u8>> {
-    Ok(beneath::read(root, path)?.unwrap_or_default())
+pub fn identity(spec: impl AsRef<OsStr>, uid: u32, gid: u32) -> Result<Identity> {
+    Root::open("/")?.resolve(spec, &Defaults { uid, gid, ..Defaults::default() })
 }
 
 /// The files are asked for only once the spec is known to be sound, and the groups only where they matter.
-fn resolve<P: AsRef<[u8]>, G: AsRef<[u8]>>(
-    spec: &str,
+pub(crate) fn resolve<P: BufRead, G: BufRead>(
+    spec: &OsStr,
     defaults: &Defaults,
-    passwd: impl FnOnce() -> Result<P>,
-    group: impl FnOnce() -> Result<G>,
+    passwd: impl FnOnce() -> Result<Option<Entries<P, Passwd>>>,
+    group: impl FnOnce() -> Result<Option<Entries<G, Group>>>,
 ) -> Result<Identity> {
     let Spec { user, group: wanted } = Spec::parse(spec)?;
-    let mut identity = find_user(user, defaults, passwd()?.as_ref())?;
-    match wanted {
-        Some(Who::Id(gid)) => identity.gid = gid,
-        Some(Who::Name(name)) => identity.gid = find_group(name, group()?.as_ref())?,
-        None => {
-            if let Some(name) = &identity.name {
-                identity.groups = groups_of(name.as_encoded_bytes(), group()?.as_ref())?;
-            }
+    let mut identity = find_user(user.unwrap_or(Who::Id(defaults.uid)), defaults, passwd()?)?;
+    match (wanted, &identity.name) {
+        (Some(Who::Id(gid)), _) => (identity.gid, identity.groups) = (gid, Vec::new()),
+        (Some(Who::Name(name)), _) => {
+            let gid = group()?.map(|groups| groups.find_gid(name)).transpose()?.flatten();
+            identity.gid = gid.ok_or_else(|| Error::unknown_group(name))?;
+            identity.groups = Vec::new();
         }
+        (None, Some(name)) => {
+            identity.groups = group()?.map(|groups| groups.gids_of(name)).transpose()?.unwrap_or_default();
+        }
+        (None, None) => {}
     }
     Ok(identity)
 }
 
-fn find_user(user: Option<Who<'_>>, defaults: &Defaults, passwd: &[u8]) -> Result<Identity> {
-    let user = user.unwrap_or(Who::Id(defaults.uid));
-    let matches = |head: &Head<'_>| match user {
-        Who::Id(uid) => head.id == uid,
-        Who::Name(name) => head.name == name.as_bytes(),
+fn find_user<R: BufRead>(
+    user: Who<'_>,
+    defaults: &Defaults,
+    passwd: Option<Entries<R, Passwd>>,
+) -> Result<Identity> {
+    let found = match (passwd, user) {
+        (Some(passwd), Who::Id(uid)) => passwd.find_id(uid)?,
+        (Some(passwd), Who::Name(name)) => passwd.find_name(name)?,
+        (None, _) => None,
     };
-    let found = heads(passwd)
-        .filter(matches)
-        .find_map(|head| Some((head.name, head.id, passwd::login(head.rest).ok()?)));
+    let not_empty = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
     match (found, user) {
-        (Some((name, uid, login)), _) => {
-            let path = |field: &[u8]| PathBuf::from(OsString::from_vec(field.to_vec()));
-            Ok(Identity {
-                uid,
-                gid: login.gid,
-                groups: Vec::new(),
-                home: if login.home.is_empty() { defaults.home.clone() } else { path(login.home) },
-                shell: (!login.shell.is_empty()).then(|| path(login.shell)),
-                name: Some(OsString::from_vec(name.to_vec())),
-            })
-        }
+        (Some(found), _) => Ok(Identity {
+            uid: found.uid,
+            gid: found.gid,
+            groups: Vec::new(),
+            home: not_empty(found.home).unwrap_or_else(|| defaults.home.clone()),
+            shell: not_empty(found.shell),
+            name: Some(found.name),
+        }),
         (None, Who::Id(uid)) => Ok(Identity {
             uid,
             gid: defaults.gid,
-            groups: Vec::new(),
+            groups: defaults.groups.clone(),
             home: defaults.home.clone(),
             shell: None,
             name: None,
@@ -188,33 +175,12 @@ fn find_user(user: Option<Who<'_>>, defaults: &Defaults, passwd: &[u8]) -> Resul
     }
 }
 
-fn find_group(name: &str, group: &[u8]) -> Result<u32> {
-    heads(group)
-        .find(|head| head.name == name.as_bytes() && group::members(head.rest).is_ok())
-        .map(|head| head.id)
-        .ok_or_else(|| Error::unknown_group(name))
-}
-
-fn groups_of(user: &[u8], group: &[u8]) -> Result<Vec<u32>> {
-    let (mut groups, mut seen) = (Vec::new(), HashSet::new());
-    for head in heads(group) {
-        let is_member =
-            group::members(head.rest).is_ok_and(|mut members| members.any(|member| member == user));
-        if is_member && seen.insert(head.id) {
-            groups.push(head.id);
-        }
-    }
-    if groups.len() > GROUPS_MAX {
-        let what = format!("find the groups of {:?}", String::from_utf8_lossy(user));
-        let why = format!("{} of them, of which a process can have {GROUPS_MAX}", groups.len());
-        return Err(Error::new(ErrorKind::InvalidData, what, why));
-    }
-    Ok(groups)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::Path;
 
     const PASSWD: &[u8] = include_bytes!("../tests/fixtures/edge.passwd");
     const GROUP: &[u8] = include_bytes!("../tests/fixtures/edge.group");
@@ -323,9 +289,11 @@ mod tests {
         assert_is("root:", 0, 0, &[0, 1234], "/root");
         assert_is(":grp", 0, 1234, &[], "/root");
         assert_eq!(kind(":adm"), ErrorKind::UnknownGroup);
-        let defaults = Defaults { uid: 4242, gid: 99, home: "/home".into() };
+        let defaults = Defaults { uid: 4242, gid: 99, groups: vec![7], home: "/home".into() };
         let unknown = Identity::resolve("", &defaults, PASSWD, GROUP).unwrap();
         assert_eq!((unknown.uid, unknown.gid, unknown.home.to_str()), (4242, 99, Some("/home")));
+        assert_eq!(unknown.groups, [7]);
+        assert!(Identity::resolve(":1", &defaults, PASSWD, GROUP).unwrap().groups.is_empty());
         let defaults = Defaults { uid: 42, ..Defaults::default() };
         assert_eq!(Identity::resolve("", &defaults, PASSWD, GROUP).unwrap().gid, 43);
     }
@@ -350,19 +318,19 @@ mod tests {
     #[test]
     fn a_group_counts_once() {
         let group = b"a:x:10:u\nb:x:10:u\nc:x:9:u,u\n";
-        let identity = Identity::resolve("u", &Defaults::default(), b"u:x:1:1::/:", group).unwrap();
+        let identity = Identity::resolve("u", &Defaults::default(), &b"u:x:1:1::/:"[..], &group[..]).unwrap();
         assert_eq!(identity.groups, [10, 9]);
     }
 
     #[test]
     fn more_groups_than_a_process_can_have_are_an_error() {
         let group: Vec<_> = (0..=65_536).map(|gid| format!("g{gid}:x:{gid}:u\n")).collect();
-        let error =
-            Identity::resolve("u", &Defaults::default(), b"u:x:1:1", group.concat().as_bytes()).unwrap_err();
+        let error = Identity::resolve("u", &Defaults::default(), &b"u:x:1:1"[..], group.concat().as_bytes())
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert_eq!(
             error.to_string(),
-            "find the groups of \"u\": 65537 of them, of which a process can have 65536"
+            r#"find the groups of "u": there are more than 65536, which is what a process can have"#
         );
     }
 
@@ -370,7 +338,9 @@ mod tests {
     fn files_of_other_systems_and_editors_are_read() {
         // A BOM, CRLF, leading blanks, no final newline, and text that is not UTF-8.
         let passwd = b"\xef\xbb\xbffirst:x:1:2:J\xfcrgen:/home/\xff:/bin/sh\r\n  lead:x:3:4::/l\r\n\r\nlast:x:5:6::/last:/s";
-        let find = |name| Identity::resolve(name, &Defaults::default(), passwd, b"g:x:7:last\r\n").unwrap();
+        let find = |name| {
+            Identity::resolve(name, &Defaults::default(), &passwd[..], &b"g:x:7:last\r\n"[..]).unwrap()
+        };
         let first = find("first");
         assert_eq!((first.uid, first.home.into_os_string().into_vec()), (1, b"/home/\xff".to_vec()));
         assert_eq!(first.shell.unwrap(), Path::new("/bin/sh"));
@@ -394,7 +364,7 @@ mod tests {
     #[test]
     fn a_name_with_a_nul_byte_is_nobody() {
         let passwd = b"u\0:x:0:0::/:\nu:x:1:1::/:\n";
-        assert_eq!(Identity::resolve("u", &Defaults::default(), passwd, b"").unwrap().uid, 1);
-        assert!(Identity::resolve("u\0", &Defaults::default(), passwd, b"").is_err());
+        assert_eq!(Identity::resolve("u", &Defaults::default(), &passwd[..], &b""[..]).unwrap().uid, 1);
+        assert!(Identity::resolve("u\0", &Defaults::default(), &passwd[..], &b""[..]).is_err());
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```
 //! // Who runs `docker exec --user web`, by the container's own files.
-//! let passwd = b"root:x:0:0:root:/root:/bin/sh\nweb:x:33:33:web:/var/www:\n";
-//! let group = b"root:x:0:\nweb:x:33:\nlogs:x:44:web\n";
+//! let passwd = &b"root:x:0:0:root:/root:/bin/sh\nweb:x:33:33:web:/var/www:\n"[..];
+//! let group = &b"root:x:0:\nweb:x:33:\nlogs:x:44:web\n"[..];
 //! let web = user::Identity::resolve("web", &user::Defaults::default(), passwd, group)?;
 //! assert_eq!((web.uid, web.gid, web.groups.as_slice()), (33, 33, &[44][..]));
 //!
@@ -31,18 +31,30 @@
 //! | `User`, `Group` | [`Passwd`], [`Group`] | text is bytes of any encoding; the password is not read |
 #![deny(unsafe_code)]
 
+mod access;
 mod beneath;
+mod directory;
 mod entries;
 mod error;
 mod group;
+mod groups;
 mod identity;
 mod line;
+mod lines;
 mod passwd;
+mod root;
+mod search;
 mod spec;
+mod subid;
 mod sys;
 
-pub use entries::{Entries, Entry};
+pub use access::Access;
+pub use beneath::RootFile;
+pub use directory::MakeDir;
+pub use entries::{Account, Entries, Entry};
 pub use error::{Error, ErrorKind, Result};
-pub use group::{Group, lookup_gid, lookup_group, parse_group, parse_group_filter};
+pub use group::{Group, GroupRef, lookup_gid, lookup_group, parse_group, parse_group_filter};
 pub use identity::{Defaults, Identity, identity};
-pub use passwd::{Passwd, lookup_uid, lookup_user, parse_passwd, parse_passwd_filter};
+pub use passwd::{Passwd, PasswdRef, home, lookup_uid, lookup_user, parse_passwd, parse_passwd_filter};
+pub use root::Root;
+pub use subid::{SubId, SubIdRef, current_subgids, current_subuids};

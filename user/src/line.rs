@@ -1,12 +1,9 @@
-//! What passwd and group files have in common: lines of fields between colons, read without guessing.
+//! What the files have in common: lines of fields between colons, read without guessing.
 
-use std::io::{self, BufRead, Read};
+use std::io::BufRead;
 
 /// The largest id. The next one, 4294967295, means "leave it as it is" to setresuid(2) and its kin.
 pub(crate) const ID_MAX: u32 = u32::MAX - 1;
-
-/// The longest line that is read from a stream; what is in memory already has no such limit.
-const LINE_MAX: u64 = 1 << 20;
 
 /// Why a line is no entry.
 pub(crate) type Why = &'static str;
@@ -18,17 +15,52 @@ pub(crate) struct Head<'a> {
     pub(crate) rest: &'a [u8],
 }
 
+/// Why digits are no number.
+enum Wrong {
+    Empty,
+    NotDigits,
+    LeadingZero,
+    TooLarge,
+}
+
 /// Reads an id: decimal digits only. A sign or a leading zero is refused, for programs disagree on what it
 /// means.
 pub(crate) fn id(digits: &[u8]) -> Result<u32, Why> {
-    match digits {
-        [] => return Err("an id is empty"),
-        digits if !digits.iter().all(u8::is_ascii_digit) => return Err("an id is not a number"),
-        [b'0', _, ..] => return Err("an id has a leading zero"),
-        _ => {}
+    let id = number(digits).and_then(|id| if id <= ID_MAX { Ok(id) } else { Err(Wrong::TooLarge) });
+    id.map_err(|wrong| match wrong {
+        Wrong::Empty => "an id is empty",
+        Wrong::NotDigits => "an id is not a number",
+        Wrong::LeadingZero => "an id has a leading zero",
+        Wrong::TooLarge => "an id is beyond 4294967294",
+    })
+}
+
+/// Reads how many ids there are in a range.
+pub(crate) fn length(digits: &[u8]) -> Result<u32, Why> {
+    number(digits).map_err(|wrong| match wrong {
+        Wrong::Empty => "the length is empty",
+        Wrong::NotDigits => "the length is not a number",
+        Wrong::LeadingZero => "the length has a leading zero",
+        Wrong::TooLarge => "the length is beyond 4294967295",
+    })
+}
+
+fn number(digits: &[u8]) -> Result<u32, Wrong> {
+    if digits.is_empty() {
+        return Err(Wrong::Empty);
     }
-    let value = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    value.filter(|&id| id <= ID_MAX).ok_or("an id is beyond 4294967294")
+    let mut value = 0_u64;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(Wrong::NotDigits);
+        }
+        // Beyond 32 bits it only must not come back.
+        value = value.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    }
+    if digits.len() > 1 && digits[0] == b'0' {
+        return Err(Wrong::LeadingZero);
+    }
+    u32::try_from(value).map_err(|_| Wrong::TooLarge)
 }
 
 /// Takes the bytes before the next colon, or all there are.
@@ -36,20 +68,47 @@ pub(crate) fn field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     if rest.is_empty() {
         return None;
     }
-    let end = rest.iter().position(|&byte| byte == b':').unwrap_or(rest.len());
+    let end = colon(rest).unwrap_or(rest.len());
     let field = &rest[..end];
     *rest = rest.get(end + 1..).unwrap_or_default();
     Some(field)
 }
 
-/// Reads the head of a line, or returns `None` for a line that is blank or a comment.
-pub(crate) fn head(line: &[u8]) -> Result<Option<Head<'_>>, Why> {
-    let mut rest = line.strip_suffix(b"\n").unwrap_or(line);
-    rest = rest.strip_suffix(b"\r").unwrap_or(rest).trim_ascii_start();
-    if rest.is_empty() || rest.starts_with(b"#") {
-        return Ok(None);
+/// Returns where a byte is first.
+pub(crate) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    // It searches with the C library's memchr, which slices don't offer.
+    let mut rest = bytes;
+    let end = rest.skip_until(byte).ok()?.checked_sub(1)?;
+    (bytes[end] == byte).then_some(end)
+}
+
+/// Returns where the first colon is, looking at eight bytes at a time: fields are short, and there are many.
+fn colon(bytes: &[u8]) -> Option<usize> {
+    const COLONS: u64 = u64::from_le_bytes([b':'; 8]);
+    const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (word, at) in words.iter().zip((0..).step_by(8)) {
+        let other = u64::from_le_bytes(*word) ^ COLONS;
+        // The highest bit of each byte that is a colon.
+        let found = !(((other & LOW) + LOW) | other | LOW);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
     }
-    if rest.contains(&0) {
+    let at = rest.iter().position(|&byte| byte == b':')?;
+    Some(bytes.len() - rest.len() + at)
+}
+
+/// Returns a line without the blanks at its head, unless it is blank or a comment.
+pub(crate) fn text(line: &[u8]) -> Option<&[u8]> {
+    let text = line.trim_ascii_start();
+    (!text.is_empty() && !text.starts_with(b"#")).then_some(text)
+}
+
+/// Reads the head of a line that [`text`] returned.
+pub(crate) fn head(line: &[u8]) -> Result<Head<'_>, Why> {
+    let mut rest = line;
+    if find(rest, 0).is_some() {
         return Err("it holds a NUL byte");
     }
     let name = field(&mut rest).unwrap_or_default();
@@ -60,50 +119,7 @@ pub(crate) fn head(line: &[u8]) -> Result<Option<Head<'_>>, Why> {
     }
     field(&mut rest).ok_or("fields are missing")?;
     let id = id(field(&mut rest).ok_or("fields are missing")?)?;
-    Ok(Some(Head { name, id, rest }))
-}
-
-/// Splits what is in memory into numbered lines.
-pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let mut rest = without_bom(bytes);
-    let mut number = 0;
-    std::iter::from_fn(move || {
-        // skip_until searches with memchr, which slices don't offer.
-        let mut after = rest;
-        let end = after.skip_until(b'\n').ok().filter(|&length| length > 0)?;
-        let line = &rest[..end];
-        rest = after;
-        number += 1;
-        Some((number, line))
-    })
-}
-
-/// Reads the next line of a stream into `line`; false at the end.
-///
-/// A line that is too long is an error of its own inside, and the next call goes on after it.
-pub(crate) fn read_line(
-    reader: &mut impl BufRead,
-    line: &mut Vec<u8>,
-    first: bool,
-) -> io::Result<Option<Result<(), Why>>> {
-    line.clear();
-    let length = reader.by_ref().take(LINE_MAX).read_until(b'\n', line)?;
-    if length == 0 {
-        return Ok(None);
-    }
-    if length as u64 == LINE_MAX && line.last() != Some(&b'\n') && reader.skip_until(b'\n')? > 0 {
-        return Ok(Some(Err("it is longer than 1 MiB")));
-    }
-    if first {
-        let bom = line.len() - without_bom(line).len();
-        line.drain(..bom);
-    }
-    Ok(Some(Ok(())))
-}
-
-/// Drops the mark that some editors put before the first name.
-fn without_bom(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+    Ok(Head { name, id, rest })
 }
 
 #[cfg(test)]
@@ -134,24 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_and_a_slice_have_the_same_lines() {
-        let text = b"\xef\xbb\xbfa\nb\r\n\nlast";
-        let slice: Vec<_> = lines(text).map(|(number, line)| (number, line.to_vec())).collect();
-        let (mut reader, mut stream, mut line) = (&text[..], Vec::new(), Vec::new());
-        while let Some(Ok(())) = read_line(&mut reader, &mut line, stream.is_empty()).unwrap() {
-            stream.push((stream.len() + 1, line.clone()));
+    fn the_first_colon_is_found_wherever_it_is() {
+        for length in 0..40 {
+            for at in 0..length {
+                for other in [0, 1, b'9', b':' - 1, b':' + 1, b':' | 0x80, 0x7f, 0x80, 0xff] {
+                    let mut bytes = vec![other; length];
+                    assert_eq!(colon(&bytes), None, "{other}");
+                    bytes[at] = b':';
+                    bytes[length - 1] = b':';
+                    assert_eq!(colon(&bytes), Some(at), "{other}");
+                }
+            }
         }
-        assert_eq!(slice, stream);
-        assert_eq!(slice.len(), 4);
-    }
-
-    #[test]
-    fn an_endless_line_takes_bounded_memory() {
-        let mut line = Vec::new();
-        let mut reader = io::BufReader::new(io::repeat(b'x').take(50 << 20).chain(&b"\nnext\n"[..]));
-        assert!(read_line(&mut reader, &mut line, true).unwrap().unwrap().is_err());
-        assert!(line.capacity() <= 2 << 20);
-        assert!(read_line(&mut reader, &mut line, false).unwrap().unwrap().is_ok());
-        assert_eq!(line, b"next\n");
     }
 }

@@ -1,15 +1,15 @@
 //! Users: `/etc/passwd`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::entries::{self, Entries, sealed};
-use crate::line::{self, Why};
+use crate::entries::{self, Account, Entries, Entry};
+use crate::line;
 use crate::spec::Who;
-use crate::{Error, Result};
+use crate::{Result, sys};
 
 /// A user, as a line of [`passwd(5)`] tells it.
 ///
@@ -18,6 +18,7 @@ use crate::{Error, Result};
 ///
 /// [`passwd(5)`]: https://man7.org/linux/man-pages/man5/passwd.5.html
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[doc(alias = "User")]
 #[non_exhaustive]
 pub struct Passwd {
     /// The login name.
@@ -34,8 +35,23 @@ pub struct Passwd {
     pub shell: PathBuf,
 }
 
+/// A [`Passwd`] as it stands in memory: nothing is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // as in Passwd
+#[non_exhaustive]
+pub struct PasswdRef<'a> {
+    pub name: &'a OsStr,
+    pub uid: u32,
+    pub gid: u32,
+    pub gecos: &'a OsStr,
+    pub home: &'a Path,
+    pub shell: &'a Path,
+}
+
 impl Passwd {
     /// Reads entries that are in memory; a line that is none is one `Err`, which tells its number.
+    ///
+    /// Nothing is copied: `Passwd::from` makes an entry that outlives the memory.
     ///
     /// ```
     /// let file = b"matt:x:1000:100:Matt:/home/matt:/bin/sh\nmangled:x:zero:0::/:\n";
@@ -43,8 +59,8 @@ impl Passwd {
     /// assert_eq!(users[0].as_ref().unwrap().uid, 1000);
     /// assert_eq!(users[1].as_ref().unwrap_err().to_string(), r#"passwd line 2 "mangled": an id is not a number"#);
     /// ```
-    pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Result<Passwd>> {
-        entries::in_memory(bytes)
+    pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Result<PasswdRef<'_>>> {
+        entries::in_memory::<Passwd>(bytes)
     }
 
     /// Reads entries from a stream.
@@ -54,6 +70,8 @@ impl Passwd {
 
     /// Opens a file of entries, which must be a regular one.
     ///
+    /// Beneath a root directory that nobody vouches for, [`Root::passwd`](crate::Root::passwd) does it.
+    ///
     /// # Errors
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) without such a file,
@@ -61,42 +79,70 @@ impl Passwd {
     pub fn open(path: impl AsRef<Path>) -> Result<Entries<BufReader<File>, Passwd>> {
         Entries::open(path.as_ref())
     }
+
+    /// Returns the user of this process, by its real id, from this system's `/etc/passwd`; `None` if that doesn't
+    /// know it.
+    ///
+    /// ```
+    /// if let Some(me) = user::Passwd::current()? {
+    ///     println!("{} lives in {}", me.name.display(), me.home.display());
+    /// }
+    /// # Ok::<(), user::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file can't be read.
+    #[doc(alias = "CurrentUser")]
+    pub fn current() -> Result<Option<Passwd>> {
+        lookup_uid(sys::uid())
+    }
 }
 
-impl sealed::Parse for Passwd {
+impl From<PasswdRef<'_>> for Passwd {
+    fn from(user: PasswdRef<'_>) -> Self {
+        Passwd {
+            name: user.name.to_owned(),
+            uid: user.uid,
+            gid: user.gid,
+            gecos: user.gecos.to_owned(),
+            home: user.home.to_owned(),
+            shell: user.shell.to_owned(),
+        }
+    }
+}
+
+impl Entry for Passwd {
+    type Ref<'a> = PasswdRef<'a>;
+
     const FILE: &'static str = "passwd";
 
-    fn from_head(name: &[u8], id: u32, rest: &[u8]) -> std::result::Result<Self, Why> {
-        let Login { gid, gecos, home, shell } = login(rest)?;
-        Ok(Passwd {
-            name: OsString::from_vec(name.to_vec()),
-            uid: id,
-            gid,
-            gecos: OsString::from_vec(gecos.to_vec()),
-            home: OsString::from_vec(home.to_vec()).into(),
-            shell: OsString::from_vec(shell.to_vec()).into(),
-        })
+    /// Reads `name:password:uid:gid:gecos:home:shell`, of which those after the gid may be missing.
+    fn parse_line(line: &[u8]) -> std::result::Result<PasswdRef<'_>, &'static str> {
+        let line::Head { name, id: uid, mut rest } = line::head(line)?;
+        let gid = line::id(line::field(&mut rest).ok_or("fields are missing")?)?;
+        let gecos = line::field(&mut rest).unwrap_or_default();
+        let home = line::field(&mut rest).unwrap_or_default();
+        if rest.contains(&b':') {
+            return Err("there are too many fields");
+        }
+        let [name, gecos, home, shell] = [name, gecos, home, rest].map(OsStr::from_bytes);
+        Ok(PasswdRef { name, uid, gid, gecos, home: Path::new(home), shell: Path::new(shell) })
+    }
+
+    fn name_of<'e>(entry: &'e PasswdRef<'_>) -> &'e OsStr {
+        entry.name
     }
 }
 
-/// The fields of a user after the id.
-pub(crate) struct Login<'a> {
-    pub(crate) gid: u32,
-    gecos: &'a [u8],
-    pub(crate) home: &'a [u8],
-    pub(crate) shell: &'a [u8],
-}
-
-/// Reads `gid:gecos:home:shell`, of which all but the gid may be missing.
-pub(crate) fn login(mut rest: &[u8]) -> std::result::Result<Login<'_>, Why> {
-    let gid = line::id(line::field(&mut rest).ok_or("fields are missing")?)?;
-    let gecos = line::field(&mut rest).unwrap_or_default();
-    let home = line::field(&mut rest).unwrap_or_default();
-    let shell = rest;
-    if shell.contains(&b':') {
-        return Err("there are too many fields");
+impl Account for Passwd {
+    fn id_of(entry: &PasswdRef<'_>) -> u32 {
+        entry.uid
     }
-    Ok(Login { gid, gecos, home, shell })
+
+    fn mark_of(id: u32) -> String {
+        format!(":{id}:")
+    }
 }
 
 /// Returns all users of this system's `/etc/passwd`; lines that are no entries are passed over.
@@ -115,9 +161,8 @@ pub fn parse_passwd() -> Result<Vec<Passwd>> {
 ///
 /// Fails if the file can't be read.
 #[doc(alias = "ParsePasswdFilter")]
-pub fn parse_passwd_filter(mut filter: impl FnMut(&Passwd) -> bool) -> Result<Vec<Passwd>> {
-    let users = Passwd::open("/etc/passwd")?.lenient();
-    users.filter(|user| user.as_ref().map_or(true, &mut filter)).collect()
+pub fn parse_passwd_filter(filter: impl FnMut(&PasswdRef<'_>) -> bool) -> Result<Vec<Passwd>> {
+    Passwd::open("/etc/passwd")?.find_all(filter)
 }
 
 /// Returns the first user of this system's `/etc/passwd` of this name; a name of digits is an id.
@@ -133,8 +178,8 @@ pub fn parse_passwd_filter(mut filter: impl FnMut(&Passwd) -> bool) -> Result<Ve
 /// Fails if the file can't be read, and with [`InvalidInput`](crate::ErrorKind::InvalidInput) for an id that
 /// is out of range.
 #[doc(alias = "LookupUser")]
-pub fn lookup_user(name: &str) -> Result<Option<Passwd>> {
-    match Who::new(name).map_err(|why| Error::spec(name, why))? {
+pub fn lookup_user(name: impl AsRef<OsStr>) -> Result<Option<Passwd>> {
+    match Who::new(name.as_ref())? {
         Who::Id(uid) => lookup_uid(uid),
         Who::Name(name) => Passwd::open("/etc/passwd")?.find_name(name),
     }
@@ -150,6 +195,29 @@ pub fn lookup_uid(uid: u32) -> Result<Option<Passwd>> {
     Passwd::open("/etc/passwd")?.find_id(uid)
 }
 
+/// Returns the home directory of this process's user: `$HOME` if it is set and not empty, else what
+/// [`Passwd::current`] says; `None` if nobody says anything.
+///
+/// A program that runs for somebody else than who called it, such as one with the set-user-id bit, must not use it.
+///
+/// ```
+/// if let Some(home) = user::home()? {
+///     println!("{}", home.join(".config").display());
+/// }
+/// # Ok::<(), user::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Fails if there is no `$HOME` and `/etc/passwd` can't be read.
+pub fn home() -> Result<Option<PathBuf>> {
+    let not_empty = |home: &PathBuf| !home.as_os_str().is_empty();
+    if let Some(home) = std::env::var_os("HOME").map(PathBuf::from).filter(not_empty) {
+        return Ok(Some(home));
+    }
+    Ok(Passwd::current()?.map(|user| user.home).filter(not_empty))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,7 +227,8 @@ mod tests {
 
     #[test]
     fn strict_reading_tells_each_bad_line_by_its_number() {
-        let from_memory: Vec<_> = Passwd::parse(EDGE).map(|user| user.map_err(|e| e.to_string())).collect();
+        let from_memory: Vec<_> =
+            Passwd::parse(EDGE).map(|user| user.map(Passwd::from).map_err(|e| e.to_string())).collect();
         let from_stream: Vec<_> = Passwd::read(EDGE).map(|user| user.map_err(|e| e.to_string())).collect();
         assert_eq!(from_memory, from_stream);
         let errors: Vec<_> = from_memory.into_iter().filter_map(std::result::Result::err).collect();

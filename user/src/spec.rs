@@ -1,5 +1,8 @@
 //! The user spec of an exec: `user`, `uid`, `user:group`, `uid:gid`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::line;
 use crate::{Error, Result};
 
@@ -7,22 +10,34 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who<'a> {
     Id(u32),
-    Name(&'a str),
+    Name(&'a OsStr),
 }
 
 impl<'a> Who<'a> {
+    pub(crate) fn new(text: &'a OsStr) -> Result<Self> {
+        Who::parse(text.as_bytes()).map_err(|why| Error::spec(text, why))
+    }
+
+    pub(crate) fn name(self) -> Option<&'a OsStr> {
+        match self {
+            Who::Name(name) => Some(name),
+            Who::Id(_) => None,
+        }
+    }
+
     /// Digits always mean the id. Looked up as a name first, they made root of everyone for whom an image had
     /// a user "1000" with the id 0 (CVE-2016-3697); falling back to the name does the same for ids out of
     /// range.
-    pub(crate) fn new(text: &'a str) -> std::result::Result<Self, String> {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let id = line::id(text.as_bytes()).map_err(|why| format!("{text:?}: {why}"))?;
-            return Ok(Who::Id(id));
+    fn parse(text: &'a [u8]) -> std::result::Result<Self, String> {
+        let said = || String::from_utf8_lossy(text);
+        match text {
+            [] => Err("it is empty".to_owned()),
+            [b'+' | b'-', ..] => Err(format!("{:?} is neither a name nor an id", said())),
+            text if text.iter().all(u8::is_ascii_digit) => {
+                line::id(text).map(Who::Id).map_err(|why| format!("{:?}: {why}", said()))
+            }
+            text => Ok(Who::Name(OsStr::from_bytes(text))),
         }
-        if text.starts_with(['+', '-']) {
-            return Err(format!("{text:?} is neither a name nor an id"));
-        }
-        Ok(Who::Name(text))
     }
 }
 
@@ -34,16 +49,17 @@ pub(crate) struct Spec<'a> {
 }
 
 impl<'a> Spec<'a> {
-    pub(crate) fn parse(spec: &'a str) -> Result<Self> {
-        let (user, group) = spec.split_once(':').unwrap_or((spec, ""));
-        if group.contains(':') {
-            return Err(Error::spec(spec, "there is more than one colon"));
-        }
-        let side = |text: &'a str| {
-            let who = (!text.is_empty()).then(|| Who::new(text)).transpose();
-            who.map_err(|why| Error::spec(spec, why))
+    pub(crate) fn parse(spec: &'a OsStr) -> Result<Self> {
+        let mut sides = spec.as_bytes().splitn(3, |&byte| byte == b':');
+        let mut side = || {
+            let text = sides.next().filter(|text| !text.is_empty());
+            text.map(Who::parse).transpose().map_err(|why| Error::spec(spec, why))
         };
-        Ok(Spec { user: side(user)?, group: side(group)? })
+        let (user, group) = (side()?, side()?);
+        match sides.next() {
+            None => Ok(Spec { user, group }),
+            Some(_) => Err(Error::spec(spec, "there is more than one colon")),
+        }
     }
 }
 
@@ -54,22 +70,23 @@ mod tests {
 
     #[test]
     fn either_side_may_be_a_name_an_id_or_missing() {
-        use Who::{Id, Name};
+        use Who::Id;
+        let name = |name: &'static str| Some(Who::Name(name.as_ref()));
         for (text, user, group) in [
             ("", None, None),
             (":", None, None),
-            ("root", Some(Name("root")), None),
-            ("root:", Some(Name("root")), None),
+            ("root", name("root"), None),
+            ("root:", name("root"), None),
             ("1000", Some(Id(1000)), None),
-            ("root:adm", Some(Name("root")), Some(Name("adm"))),
-            ("0:adm", Some(Id(0)), Some(Name("adm"))),
+            ("root:adm", name("root"), name("adm")),
+            ("0:adm", Some(Id(0)), name("adm")),
             ("7456:4294967294", Some(Id(7456)), Some(Id(4_294_967_294))),
-            (":adm", None, Some(Name("adm"))),
+            (":adm", None, name("adm")),
             (":0", None, Some(Id(0))),
-            ("0x50", Some(Name("0x50")), None),
-            (" 0", Some(Name(" 0")), None),
+            ("0x50", name("0x50"), None),
+            (" 0", name(" 0"), None),
         ] {
-            assert_eq!(Spec::parse(text).unwrap(), Spec { user, group }, "{text:?}");
+            assert_eq!(Spec::parse(text.as_ref()).unwrap(), Spec { user, group }, "{text:?}");
         }
     }
 
@@ -93,9 +110,9 @@ mod tests {
             "::",
             "-minus",
         ] {
-            assert_eq!(Spec::parse(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text:?}");
+            assert_eq!(Spec::parse(text.as_ref()).unwrap_err().kind(), ErrorKind::InvalidInput, "{text:?}");
         }
-        let error = Spec::parse("0:4294967295").unwrap_err();
+        let error = Spec::parse("0:4294967295".as_ref()).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#"user spec "0:4294967295": "4294967295": an id is beyond 4294967294"#

@@ -1,27 +1,85 @@
-//! The door to the kernel: opening files beneath a directory, which std can't.
+//! The door to the kernel: the calls that std doesn't have, and the numbers that go with them.
+//!
+//! Their functions are those of the C library that std is linked to; no crate stands between.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char, c_int, c_long};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::{Error, Result};
+use numbers::{O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, SYS_OPENAT2};
 
 /// Reading, without waiting for a pipe's other end or taking a terminal.
-pub(crate) const READ: i32 = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+pub(crate) const READ: i32 = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 /// Looking at a place without opening what is there.
-pub(crate) const LOOK: i32 = libc::O_PATH | libc::O_CLOEXEC;
+pub(crate) const LOOK: i32 = O_PATH | O_CLOEXEC;
 /// In addition: not through a symbolic link.
-pub(crate) const NO_FOLLOW: i32 = libc::O_NOFOLLOW;
+pub(crate) const NO_FOLLOW: i32 = O_NOFOLLOW;
+/// In addition: only a directory.
+pub(crate) const DIRECTORY: i32 = O_DIRECTORY;
 
-pub(crate) const ELOOP: i32 = libc::ELOOP;
-pub(crate) const ENOTDIR: i32 = libc::ENOTDIR;
+/// Of errno.h; the architectures that are known here agree on them.
+pub(crate) const ENOENT: i32 = 2;
+pub(crate) const ENOTDIR: i32 = 20;
+pub(crate) const ELOOP: i32 = 40;
+const EPERM: i32 = 1;
+const EAGAIN: i32 = 11;
+const ENOSYS: i32 = 38;
+
+/// Of linux/fcntl.h.
+const AT_REMOVEDIR: c_int = 0x200;
+
+/// Of linux/openat2.h.
+const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
+const RESOLVE_IN_ROOT: u64 = 0x10;
+
+/// `PATH_MAX` of linux/limits.h: no symbolic link is longer.
+const PATH_MAX: usize = 4096;
 
 /// How often a lookup that a rename disturbed is tried again.
 const TRIES: u32 = 128;
+
+/// Of asm-generic/fcntl.h, or what the architecture has instead.
+mod numbers {
+    use std::ffi::{c_int, c_long};
+
+    pub(super) const O_NOCTTY: c_int = 0o400;
+    pub(super) const O_NONBLOCK: c_int = 0o4_000;
+    pub(super) const O_CLOEXEC: c_int = 0o2_000_000;
+    pub(super) const O_PATH: c_int = 0o10_000_000;
+
+    #[cfg(any(
+        target_arch = "x86",
+        target_arch = "x86_64",
+        target_arch = "riscv32",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "s390x",
+    ))]
+    mod order {
+        pub(in super::super) const O_DIRECTORY: std::ffi::c_int = 0o200_000;
+        pub(in super::super) const O_NOFOLLOW: std::ffi::c_int = 0o400_000;
+    }
+    #[cfg(any(
+        target_arch = "arm",
+        target_arch = "aarch64",
+        target_arch = "powerpc",
+        target_arch = "powerpc64",
+        target_arch = "m68k",
+    ))]
+    mod order {
+        pub(in super::super) const O_DIRECTORY: std::ffi::c_int = 0o40_000;
+        pub(in super::super) const O_NOFOLLOW: std::ffi::c_int = 0o100_000;
+    }
+    pub(super) use order::{O_DIRECTORY, O_NOFOLLOW};
+
+    /// The same number everywhere, for it is newer than the common table; but x32 marks all of its own.
+    pub(super) const SYS_OPENAT2: c_long =
+        if cfg!(all(target_arch = "x86_64", target_pointer_width = "32")) { 0x4000_0000 + 437 } else { 437 };
+}
 
 /// `struct open_how` of linux/openat2.h.
 #[repr(C)]
@@ -31,52 +89,67 @@ struct OpenHow {
     resolve: u64,
 }
 
-/// Opens a regular file by its path.
-pub(crate) fn open_regular(path: &Path) -> Result<File> {
-    let failed = |error| Error::io(path, &error);
-    let file = OpenOptions::new().read(true).custom_flags(READ).open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Error::file(path, "it is not a regular file"));
-    }
-    Ok(file)
+unsafe extern "C" {
+    fn syscall(number: c_long, ...) -> c_long;
+    fn openat(directory: c_int, path: *const c_char, flags: c_int, ...) -> c_int;
+    fn readlinkat(directory: c_int, path: *const c_char, target: *mut c_char, size: usize) -> isize;
+    fn mkdirat(directory: c_int, path: *const c_char, mode: u32) -> c_int;
+    fn unlinkat(directory: c_int, path: *const c_char, flags: c_int) -> c_int;
+    safe fn getuid() -> u32;
+    safe fn getgid() -> u32;
+}
+
+/// Returns the real user id of this process.
+pub(crate) fn uid() -> u32 {
+    getuid()
+}
+
+/// Returns the real group id of this process.
+pub(crate) fn gid() -> u32 {
+    getgid()
+}
+
+/// Opens what a path of the caller leads to, but waits for nobody.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(READ).open(path)
+}
+
+/// Opens what a path of the caller leads to only to look at it.
+pub(crate) fn look(path: &Path, flags: i32) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(LOOK | flags).open(path)
 }
 
 /// Opens a path as if `root` were `/`, with openat2(2); `None` if the kernel or its filter refuses the call.
 pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32) -> io::Result<Option<File>> {
     let how = OpenHow {
-        flags: flags as u64,
+        flags: u64::from(flags.cast_unsigned()),
         mode: 0,
-        resolve: libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
+        resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
     };
     for _ in 0..TRIES {
         // SAFETY: the path is a C string, `how` outlives the call, and its size goes with it.
         let fd = unsafe {
-            libc::syscall(
-                libc::SYS_openat2,
-                root.as_raw_fd(),
-                path.as_ptr(),
-                &raw const how,
-                size_of::<OpenHow>(),
-            )
+            syscall(SYS_OPENAT2, root.as_raw_fd(), path.as_ptr(), &raw const how, size_of::<OpenHow>())
         };
         match own(fd as RawFd) {
             Ok(file) => return Ok(Some(file)),
             Err(error) => match error.raw_os_error() {
-                Some(libc::ENOSYS | libc::EPERM) => return Ok(None),
+                Some(ENOSYS | EPERM) => return Ok(None),
                 // A rename somewhere in the system while ".." was followed.
-                Some(libc::EAGAIN | libc::EINTR) => {}
+                Some(EAGAIN) => {}
+                _ if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => return Err(error),
             },
         }
     }
-    Err(io::Error::from_raw_os_error(libc::EAGAIN))
+    Err(io::Error::from_raw_os_error(EAGAIN))
 }
 
 /// Opens one name in a directory.
 pub(crate) fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32) -> io::Result<File> {
     loop {
         // SAFETY: the name is a C string; without O_CREAT there is no fourth argument.
-        let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags) };
+        let fd = unsafe { openat(directory.as_raw_fd(), name.as_ptr(), flags) };
         match own(fd) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
@@ -84,12 +157,35 @@ pub(crate) fn open_at(directory: BorrowedFd<'_>, name: &CStr, flags: i32) -> io:
     }
 }
 
+/// Opens for reading what was found with [`LOOK`], that and nothing else; `None` without `/proc`.
+pub(crate) fn open_found(place: &File) -> io::Result<Option<File>> {
+    // The thread's own, for it may have descriptors of its own, and its process's first thread may be gone.
+    match open(Path::new(&format!("/proc/thread-self/fd/{}", place.as_raw_fd()))) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Makes a directory of one name in another.
+pub(crate) fn make_directory(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> io::Result<()> {
+    // SAFETY: the name is a C string.
+    let done = unsafe { mkdirat(directory.as_raw_fd(), name.as_ptr(), mode) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Removes an empty directory of one name from another.
+pub(crate) fn remove_directory(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    // SAFETY: the name is a C string.
+    let done = unsafe { unlinkat(directory.as_raw_fd(), name.as_ptr(), AT_REMOVEDIR) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Returns where a symbolic link points that was opened with [`LOOK`] and [`NO_FOLLOW`].
 pub(crate) fn read_link(link: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
-    let mut target = vec![0_u8; libc::PATH_MAX as usize];
+    let mut target = vec![0_u8; PATH_MAX];
     // SAFETY: the kernel writes at most `target.len()` bytes into `target`.
     let length =
-        unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), target.as_mut_ptr().cast(), target.len()) };
+        unsafe { readlinkat(link.as_raw_fd(), c"".as_ptr(), target.as_mut_ptr().cast(), target.len()) };
     let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
     target.truncate(length);
     Ok(target)
@@ -102,4 +198,34 @@ fn own(fd: RawFd) -> io::Result<File> {
     // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     Ok(File::from(fd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_this_architecture() {
+        assert_eq!(
+            (O_NOCTTY, O_NONBLOCK, O_CLOEXEC, O_PATH, O_DIRECTORY, O_NOFOLLOW),
+            (
+                libc::O_NOCTTY,
+                libc::O_NONBLOCK,
+                libc::O_CLOEXEC,
+                libc::O_PATH,
+                libc::O_DIRECTORY,
+                libc::O_NOFOLLOW
+            )
+        );
+        assert_eq!((SYS_OPENAT2, AT_REMOVEDIR), (libc::SYS_openat2, libc::AT_REMOVEDIR));
+        assert_eq!(
+            (EPERM, ENOENT, EAGAIN, ENOTDIR, ENOSYS, ELOOP),
+            (libc::EPERM, libc::ENOENT, libc::EAGAIN, libc::ENOTDIR, libc::ENOSYS, libc::ELOOP)
+        );
+        assert_eq!(
+            (RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT),
+            (libc::RESOLVE_NO_MAGICLINKS, libc::RESOLVE_IN_ROOT)
+        );
+        assert_eq!((size_of::<OpenHow>(), PATH_MAX), (size_of::<libc::open_how>(), libc::PATH_MAX as usize));
+    }
 }

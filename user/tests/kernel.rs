@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use grounds::{Outcome, Stop, ignored, tests};
-use user::{Defaults, ErrorKind, Group, Identity, Passwd};
+use user::{Defaults, ErrorKind, Group, Identity, Passwd, Root};
 
 fn main() -> ExitCode {
     grounds::run(tests![
@@ -72,7 +72,7 @@ impl Ground {
 
     fn resolve(&self, spec: &str) -> user::Result<Identity> {
         let root = File::open(self.path("")).expect("the root");
-        Identity::resolve_beneath(&root, spec, &Defaults::default())
+        Root::from(root).resolve(spec, &Defaults::default())
     }
 }
 
@@ -220,7 +220,7 @@ fn a_file_beyond_all_measure_is_refused() -> Outcome {
     let ground = Ground::new()?;
     File::create(ground.path("etc/passwd"))?.set_len(10 << 30)?;
     let error = ground.resolve("0").unwrap_err();
-    assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 16 MiB"#);
+    assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 64 MiB"#);
     Ok(())
 }
 

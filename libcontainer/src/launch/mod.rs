@@ -104,13 +104,13 @@ pub(crate) fn resolve(process: &Process, root: &Path, set_groups: bool) -> Resul
     match &process.user {
         User::Ids { uid, gid, groups, umask } => {
             // Only HOME comes from the image's file; one that can't be read is no reason to fail.
-            let known = user::Identity::resolve_beneath(root, &format!("{uid}:{gid}"), &defaults);
+            let known = user::Root::from(root).resolve(format!("{uid}:{gid}"), &defaults);
             let home = known.map_or(defaults.home, |identity| identity.home);
             let umask = umask.unwrap_or(DEFAULT_UMASK);
             Ok(Resolved { uid: *uid, gid: *gid, groups: groups.clone(), umask, home })
         }
         User::Spec(spec) => {
-            let identity = user::Identity::resolve_beneath(root, spec, &defaults)?;
+            let identity = user::Root::from(root).resolve(spec, &defaults)?;
             // The primary group is in the list too, or what is forbidden to it would be allowed to a
             // process that changes its group (CVE-2022-36109).
             let groups = if set_groups { identity.groups_with_primary() } else { Vec::new() };
