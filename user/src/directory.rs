@@ -146,14 +146,16 @@ fn deepest(
 ) -> io::Result<(File, Vec<&OsStr>)> {
     let (mut here, mut missing) = (path, Vec::new());
     loop {
-        match find(if here.as_os_str().is_empty() { Path::new(".") } else { here }) {
+        match find(here) {
             Ok(place) => return Ok((place, missing.into_iter().rev().collect())),
             Err(error) => match here.components().next_back() {
                 Some(Component::Normal(name))
                     if error.kind() == io::ErrorKind::NotFound && missing.len() < most =>
                 {
                     missing.push(name);
-                    here = here.parent().unwrap_or(Path::new(""));
+                    // The parent of a single name is said to be nothing.
+                    let above = here.parent().filter(|above| !above.as_os_str().is_empty());
+                    here = above.unwrap_or(Path::new("."));
                 }
                 _ => return Err(error),
             },

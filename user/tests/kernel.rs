@@ -5,14 +5,19 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Error;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use grounds::faults::Refused;
 use grounds::{Outcome, Stop, ignored, tests};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use user::{Defaults, ErrorKind, Group, Identity, Passwd, Root};
 
 fn main() -> ExitCode {
@@ -28,6 +33,15 @@ fn main() -> ExitCode {
         a_device_is_refused,
         a_device_is_refused_without_openat2,
         a_file_beyond_all_measure_is_refused,
+        a_file_may_be_as_large_as_the_caller_says,
+        a_file_that_grows_beyond_measure_is_refused,
+        any_file_beneath_the_root_can_be_read,
+        files_beneath_the_root_are_read_without_proc,
+        files_beneath_the_root_are_read_without_proc_and_openat2,
+        what_takes_the_place_of_a_file_is_never_opened,
+        what_takes_the_place_of_a_file_is_never_opened_without_openat2,
+        a_path_goes_on_only_behind_a_directory,
+        a_path_goes_on_only_behind_a_directory_without_openat2,
         missing_files_are_fine_for_ids,
         files_that_do_not_matter_are_not_read,
         renames_during_the_lookup_lead_nowhere_else,
@@ -91,22 +105,7 @@ fn make_pipe(path: &Path) -> Outcome {
 
 /// Makes openat2 fail in this thread from now on, as before Linux 5.6.
 fn refuse_openat2() -> Outcome {
-    let statement = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
-    let mut filter = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the call's number
-        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_openat2 as u32),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
-    // SAFETY: plain numbers.
-    let no_new_privs = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    // SAFETY: the program and its four statements outlive the call.
-    let seccomp = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
-    if no_new_privs != 0 || seccomp != 0 {
-        return Err(ignored(format!("no seccomp: {}", Error::last_os_error())));
-    }
-    Ok(())
+    Ok(Refused::new().call("openat2", Errno::ENOSYS).install()?)
 }
 
 fn files_beneath_the_root_are_read() -> Outcome {
@@ -218,10 +217,163 @@ fn a_device_is_refused_without_openat2() -> Outcome {
 
 fn a_file_beyond_all_measure_is_refused() -> Outcome {
     let ground = Ground::new()?;
-    File::create(ground.path("etc/passwd"))?.set_len(10 << 30)?;
+    let file = File::create(ground.path("etc/passwd"))?;
+    // Exabytes, where the filesystem has them.
+    file.set_len(i64::MAX as u64).or_else(|_| file.set_len(1 << 40))?;
+    let start = Instant::now();
     let error = ground.resolve("0").unwrap_err();
     assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 64 MiB"#);
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert!(start.elapsed() < Duration::from_secs(1));
     Ok(())
+}
+
+fn a_file_may_be_as_large_as_the_caller_says() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "matt:x:1:1::/:\n")?;
+    let resolve = |size| Root::open(ground.path(""))?.max_size(size).resolve("matt", &Defaults::default());
+    assert_eq!(resolve(15)?.uid, 1);
+    let error = resolve(14).unwrap_err();
+    assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 14 bytes"#);
+    Ok(())
+}
+
+fn a_file_that_grows_beyond_measure_is_refused() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "matt:x:1:1::/:\n")?;
+    let mut users = Root::open(ground.path(""))?.max_size(100).passwd()?;
+    ground.write("etc/passwd", &"matt:x:1:1::/:\n".repeat(8))?;
+    let error = users.find_map(Result::err).expect("an error");
+    assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 100 bytes"#);
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert!(users.next().is_none());
+    Ok(())
+}
+
+fn any_file_beneath_the_root_can_be_read() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("usr/lib/passwd", "matt:x:1:1::/:\nmangled\n")?;
+    ground.write("etc/group", "users:x:100:\nwheel:x:10:matt\n")?;
+    ground.write("etc/subuid", "matt:100000:65536\n")?;
+    let root = Root::open(ground.path(""))?;
+    let users: Vec<_> = root.entries::<Passwd>("/usr/lib/passwd")?.collect();
+    assert_eq!(users[0].as_ref().expect("an entry").name, "matt");
+    let error = users[1].as_ref().expect_err("no entry");
+    assert_eq!(error.to_string(), r#"passwd line 2 "mangled": fields are missing"#);
+    assert_eq!(root.additional_groups(["wheel", "users", "7"])?, [10, 100, 7]);
+    assert_eq!(root.group()?.gids_of("matt")?, [10]);
+    assert_eq!(root.subuid()?.of_user("matt", 1)?[0].first, 100_000);
+    assert_eq!(root.subgid().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(root.passwd().unwrap_err().kind(), ErrorKind::NotFound);
+    // Without a name to look up there need be no file.
+    fs::remove_file(ground.path("etc/group"))?;
+    assert_eq!(root.additional_groups(["7", "8"])?, [7, 8]);
+    assert_eq!(root.additional_groups(["wheel"]).unwrap_err().kind(), ErrorKind::UnknownGroup);
+    assert_eq!(Root::open(ground.path("nothing")).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(Root::open(ground.path("usr/lib/passwd")).is_err());
+    Ok(())
+}
+
+/// Takes /proc away from this thread.
+fn without_proc() -> Outcome {
+    grounds::mountns()?;
+    // SAFETY: the path is a C string.
+    let done = unsafe { libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) };
+    if done != 0 {
+        return Err(ignored(format!("/proc can't be unmounted: {}", Error::last_os_error())));
+    }
+    assert!(!Path::new("/proc/thread-self").exists());
+    Ok(())
+}
+
+fn files_beneath_the_root_are_read_without_proc() -> Outcome {
+    without_proc()?;
+    files_beneath_the_root_are_read()?;
+    links_stay_beneath_the_root()
+}
+
+fn files_beneath_the_root_are_read_without_proc_and_openat2() -> Outcome {
+    without_proc()?;
+    links_stay_beneath_the_root_without_openat2()
+}
+
+fn what_takes_the_place_of_a_file_is_never_opened() -> Outcome {
+    // Between the look at a file and its opening, a container could put a device there, such as a watchdog's:
+    // the engine opened it. A pipe stands for it; the kernel tells of each time that it is opened.
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "matt:x:1:1::/:\n")?;
+    make_pipe(&ground.path("etc/pipe"))?;
+    let opened = opened(&ground.path("etc/pipe"))?;
+    let (found, refused) = exchange_while_resolving(&ground)?;
+    assert!(found > 0 && refused > 0, "{found} found, {refused} refused");
+    assert_eq!(opened()?, 0, "the pipe was opened");
+    for name in ["etc/passwd", "etc/pipe"] {
+        File::options().read(true).custom_flags(libc::O_NONBLOCK).open(ground.path(name))?;
+    }
+    assert_eq!(opened()?, 1, "it would not have been seen");
+    Ok(())
+}
+
+fn what_takes_the_place_of_a_file_is_never_opened_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    what_takes_the_place_of_a_file_is_never_opened()
+}
+
+/// Resolves again and again while the passwd file and a pipe change places; counts what was found and refused.
+fn exchange_while_resolving(ground: &Ground) -> Result<(u32, u32), Stop> {
+    let (file, pipe) = (ground.path("etc/passwd"), ground.path("etc/pipe"));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let exchanged = renameat2(AT_FDCWD, &file, AT_FDCWD, &pipe, RenameFlags::RENAME_EXCHANGE);
+                exchanged.expect("two names change places");
+            }
+        });
+        let (mut found, mut refused) = (0, 0);
+        let done = (0..grounds::times(20_000)).try_for_each(|_| match ground.resolve("matt") {
+            Ok(_) => Ok(found += 1),
+            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(refused += 1),
+            Err(error) => Err(error),
+        });
+        stop.store(true, Ordering::Relaxed);
+        done?;
+        Ok((found, refused))
+    })
+}
+
+/// Returns a count of how often what is there now was opened from here on.
+fn opened(path: &Path) -> Result<impl Fn() -> Result<usize, Stop> + use<>, Stop> {
+    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    inotify.add_watch(path, AddWatchFlags::IN_OPEN)?;
+    Ok(move || match inotify.read_events() {
+        Ok(events) => Ok(events.len()),
+        Err(Errno::EAGAIN) => Ok(0),
+        Err(error) => Err(error.into()),
+    })
+}
+
+fn a_path_goes_on_only_behind_a_directory() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "matt:x:1:1::/:\n")?;
+    ground.link("link", "etc/passwd/")?;
+    let root = Root::open(ground.path(""))?;
+    for path in ["etc/passwd/", "etc/passwd/.", "etc/passwd/..", "etc/passwd/x", "link"] {
+        let error = root.entries::<Passwd>(path).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTDIR), "{path}");
+    }
+    for (path, kind) in
+        [("", ErrorKind::NotFound), (".", ErrorKind::InvalidData), ("etc/", ErrorKind::InvalidData)]
+    {
+        assert_eq!(root.entries::<Passwd>(path).unwrap_err().kind(), kind, "{path}");
+    }
+    assert!(root.entries::<Passwd>("etc/pass\0wd").is_err());
+    Ok(())
+}
+
+fn a_path_goes_on_only_behind_a_directory_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    a_path_goes_on_only_behind_a_directory()
 }
 
 fn missing_files_are_fine_for_ids() -> Outcome {
