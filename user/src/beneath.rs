@@ -11,7 +11,6 @@ use std::path::Path;
 
 use crate::entries::buffer_for;
 use crate::sys::{self, DIRECTORY, LOOK, NO_FOLLOW, READ};
-use crate::{Error, Result};
 
 /// As many symbolic links as the kernel follows.
 const LINKS_MAX: u32 = 40;
@@ -55,15 +54,16 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Opens a regular file of no more than so many bytes.
-pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, max: u64) -> Result<RootFile> {
-    let failed = |error: io::Error| Error::io(path, &error);
-    let (file, size) = open_regular(root, path.as_os_str().as_bytes())
-        .map_err(failed)?
-        .ok_or_else(|| Error::file(path, "it is not a regular file"))?;
+pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, max: u64) -> io::Result<RootFile> {
+    let (file, size) = open_regular(root, path.as_os_str().as_bytes())?.ok_or_else(not_regular)?;
     if size > max {
-        return Err(failed(too_large(max)));
+        return Err(too_large(max));
     }
     Ok(RootFile { file: BufReader::with_capacity(buffer_for(size), file), left: max, max })
+}
+
+pub(crate) fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file")
 }
 
 fn too_large(max: u64) -> io::Error {
@@ -71,7 +71,7 @@ fn too_large(max: u64) -> io::Error {
         (mib, 0) if mib > 0 => format!("it is larger than {mib} MiB"),
         _ => format!("it is larger than {max} bytes"),
     };
-    io::Error::new(io::ErrorKind::FileTooLarge, text)
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// Opens a regular file, and tells its size; `None` if it is something else, which is not opened at all: to open a

@@ -1,12 +1,14 @@
 //! Reading a file of accounts entry by entry.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::beneath::not_regular;
 use crate::line;
 use crate::lines::{self, Line, Lines};
 use crate::search::Needle;
@@ -62,7 +64,7 @@ mod sealed {
 pub struct Entries<R, E> {
     lines: Lines<R>,
     number: usize,
-    path: Option<PathBuf>,
+    path: Option<Cow<'static, Path>>,
     entry: PhantomData<fn() -> E>,
 }
 
@@ -72,8 +74,8 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
     }
 
     /// Names the file in errors.
-    pub(crate) fn named(self, path: &Path) -> Self {
-        Entries { path: Some(path.to_owned()), ..self }
+    pub(crate) fn named(self, path: impl Into<Cow<'static, Path>>) -> Self {
+        Entries { path: Some(path.into()), ..self }
     }
 
     /// Lets a line be this many bytes long, its end not counted; 1 MiB if nothing is said.
@@ -182,13 +184,13 @@ impl<R: BufRead, E: Account> Entries<R, E> {
 
 impl<E: Entry> Entries<BufReader<File>, E> {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let failed = |error| Error::io(path, &error);
+        let failed = |error: io::Error| Error::io(path, &error);
         let file = sys::open(path).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         if !found.is_file() {
-            return Err(Error::file(path, "it is not a regular file"));
+            return Err(failed(not_regular()));
         }
-        Ok(Entries::new(BufReader::with_capacity(buffer_for(found.len()), file)).named(path))
+        Ok(Entries::new(BufReader::with_capacity(buffer_for(found.len()), file)).named(path.to_owned()))
     }
 }
 

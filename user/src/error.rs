@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::sys;
+
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -94,8 +96,8 @@ impl Error {
         Error::new(ErrorKind::InvalidData, format_args!("{file} line {number} {name:?}"), why)
     }
 
-    pub(crate) fn file(path: &Path, why: impl fmt::Display) -> Self {
-        Error::about("read", path, ErrorKind::InvalidData, why)
+    pub(crate) fn not_found(path: &Path) -> Self {
+        Error::io(path, &io::Error::from_raw_os_error(sys::ENOENT))
     }
 
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
@@ -106,16 +108,11 @@ impl Error {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
             io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            // Only what reads for a rooted lookup says so.
-            io::ErrorKind::FileTooLarge if error.raw_os_error().is_none() => ErrorKind::InvalidData,
+            io::ErrorKind::InvalidData if error.raw_os_error().is_none() => ErrorKind::InvalidData,
             _ => ErrorKind::Other,
         };
-        Error { errno: error.raw_os_error(), ..Error::about(verb, path, kind, error) }
-    }
-
-    fn about(verb: &str, path: &Path, kind: ErrorKind, why: impl fmt::Display) -> Self {
         #[expect(clippy::unnecessary_debug_formatting, reason = "the quotes and the escapes are wanted")]
         let what = format!("{verb} {path:?}");
-        Error { path: Some(path.to_owned()), ..Error::new(kind, what, why) }
+        Error { path: Some(path.to_owned()), errno: error.raw_os_error(), ..Error::new(kind, what, error) }
     }
 }

@@ -116,6 +116,8 @@ struct LongGroup<'a> {
     name: OsString,
     gid: u32,
     member: Option<&'a [u8]>,
+    /// The member between two commas.
+    needle: Option<Needle>,
     /// The member that is being read: one byte more than is looked for is enough to tell them apart.
     reading: Vec<u8>,
     found: bool,
@@ -130,22 +132,37 @@ impl<'a> LongGroup<'a> {
         text.iter().filter(|&&byte| byte == b':').nth(2)?;
         let line::Head { name, id: gid, rest } = line::head(text).ok()?;
         let (name, member) = (OsStr::from_bytes(name).to_owned(), member.map(OsStr::as_bytes));
-        let mut group = LongGroup { name, gid, member, reading: Vec::new(), found: false, sound: true };
+        let needle = member.map(|member| Needle::new(&[b",", member, b","].concat()));
+        let mut group =
+            LongGroup { name, gid, member, needle, reading: Vec::new(), found: false, sound: true };
         group.feed(rest);
         Some(group)
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        self.sound &= !bytes.iter().any(|byte| matches!(byte, b':' | 0));
+        self.sound &= line::find(bytes, b':').is_none() && line::find(bytes, 0).is_none();
         let Some(member) = self.member else { return };
-        for (place, part) in bytes.split(|&byte| byte == b',').enumerate() {
-            if place > 0 {
-                self.found |= self.reading == member;
-                self.reading.clear();
-            }
-            let room = (member.len() + 1).saturating_sub(self.reading.len());
-            self.reading.extend_from_slice(&part[..part.len().min(room)]);
-        }
+        let Some(first) = line::find(bytes, b',') else { return self.read_on(bytes) };
+        let last = bytes.iter().rposition(|&byte| byte == b',').unwrap_or(first);
+        self.read_on(&bytes[..first]);
+        self.found |= self.reading == member || self.is_among(&bytes[first..=last]);
+        self.reading.clear();
+        self.read_on(&bytes[last + 1..]);
+    }
+
+    fn read_on(&mut self, part: &[u8]) {
+        let room = (self.member.map_or(0, <[u8]>::len) + 1).saturating_sub(self.reading.len());
+        self.reading.extend_from_slice(&part[..part.len().min(room)]);
+    }
+
+    /// Looks for the member among names between commas, with a comma at either end.
+    fn is_among(&self, names: &[u8]) -> bool {
+        let Some((needle, member)) = self.needle.as_ref().zip(self.member) else { return false };
+        needle.find(names).is_some_and(|_| {
+            // Of a long name only the end was found.
+            needle.is_all_of(&[b",", member, b","].concat())
+                || names.split(|&byte| byte == b',').any(|name| name == member)
+        })
     }
 
     /// Tells whether the whole line is a group, and has the member.

@@ -2,12 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use crate::beneath::{self, RootFile};
 use crate::entries::{Entries, Entry};
-use crate::{Defaults, Error, ErrorKind, Group, Identity, Passwd, Result, SubId, groups, identity};
+use crate::{Defaults, Error, Group, Identity, Passwd, Result, SubId, groups, identity};
+
+const PASSWD: &str = "etc/passwd";
+const GROUP: &str = "etc/group";
 
 /// The largest file that is read, unless the caller says otherwise: 900,000 users.
 const MAX_SIZE: u64 = 64 << 20;
@@ -40,7 +44,7 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) without such a directory.
+    /// [`NotFound`](crate::ErrorKind::NotFound) without such a directory.
     pub fn open(path: impl AsRef<Path>) -> Result<Root> {
         let path = path.as_ref();
         beneath::open_directory(path).map(Root::from).map_err(|error| Error::io(path, &error))
@@ -59,11 +63,11 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// As [`Identity::resolve`], and [`InvalidData`](ErrorKind::InvalidData) for a file that is a pipe, a device
+    /// As [`Identity::resolve`], and [`InvalidData`](crate::ErrorKind::InvalidData) for a file that is a pipe, a device
     /// or too large.
     #[doc(alias = "GetExecUserPath")]
     pub fn resolve(&self, spec: impl AsRef<OsStr>, defaults: &Defaults) -> Result<Identity> {
-        let (passwd, group) = (|| if_there(self.passwd()), || if_there(self.group()));
+        let (passwd, group) = (|| self.open_if_there(PASSWD), || self.open_if_there(GROUP));
         identity::resolve(spec.as_ref(), defaults, passwd, group)
     }
 
@@ -72,14 +76,14 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// As [`Entries::additional_groups`], and [`InvalidData`](ErrorKind::InvalidData) for a file that is a pipe, a
+    /// As [`Entries::additional_groups`], and [`InvalidData`](crate::ErrorKind::InvalidData) for a file that is a pipe, a
     /// device or too large.
     #[doc(alias = "GetAdditionalGroupsPath")]
     pub fn additional_groups<S: AsRef<OsStr>>(
         &self,
         groups: impl IntoIterator<Item = S>,
     ) -> Result<Vec<u32>> {
-        groups::additional_groups(groups, || if_there(self.group()))
+        groups::additional_groups(groups, || self.open_if_there(GROUP))
     }
 
     /// Opens `etc/passwd`.
@@ -88,7 +92,7 @@ impl Root {
     ///
     /// As [`entries`](Self::entries).
     pub fn passwd(&self) -> Result<Entries<RootFile, Passwd>> {
-        self.entries("etc/passwd")
+        self.open_static(PASSWD)
     }
 
     /// Opens `etc/group`.
@@ -97,7 +101,7 @@ impl Root {
     ///
     /// As [`entries`](Self::entries).
     pub fn group(&self) -> Result<Entries<RootFile, Group>> {
-        self.entries("etc/group")
+        self.open_static(GROUP)
     }
 
     /// Opens `etc/subuid`.
@@ -106,7 +110,7 @@ impl Root {
     ///
     /// As [`entries`](Self::entries).
     pub fn subuid(&self) -> Result<Entries<RootFile, SubId>> {
-        self.entries("etc/subuid")
+        self.open_static("etc/subuid")
     }
 
     /// Opens `etc/subgid`.
@@ -115,7 +119,7 @@ impl Root {
     ///
     /// As [`entries`](Self::entries).
     pub fn subgid(&self) -> Result<Entries<RootFile, SubId>> {
-        self.entries("etc/subgid")
+        self.open_static("etc/subgid")
     }
 
     /// Opens a file of entries at any path, such as `usr/lib/passwd` of a system whose `/etc` is made at boot.
@@ -128,12 +132,25 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) without such a file, [`InvalidData`](ErrorKind::InvalidData) for a pipe, a
+    /// [`NotFound`](crate::ErrorKind::NotFound) without such a file, [`InvalidData`](crate::ErrorKind::InvalidData) for a pipe, a
     /// device, a directory, or a file that is too large. Reading from it fails in that way too when it grows.
     pub fn entries<E: Entry>(&self, path: impl AsRef<Path>) -> Result<Entries<RootFile, E>> {
         let path = path.as_ref();
-        let file = beneath::open(self.directory.as_fd(), path, self.max_size)?;
-        Ok(Entries::new(file).named(path))
+        let opened = beneath::open(self.directory.as_fd(), path, self.max_size);
+        Ok(Entries::new(opened.map_err(|error| Error::io(path, &error))?).named(path.to_owned()))
+    }
+
+    fn open_static<E: Entry>(&self, path: &'static str) -> Result<Entries<RootFile, E>> {
+        self.open_if_there(path)?.ok_or_else(|| Error::not_found(Path::new(path)))
+    }
+
+    fn open_if_there<E: Entry>(&self, path: &'static str) -> Result<Option<Entries<RootFile, E>>> {
+        let path = Path::new(path);
+        match beneath::open(self.directory.as_fd(), path, self.max_size) {
+            Ok(file) => Ok(Some(Entries::new(file).named(path))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(path, &error)),
+        }
     }
 }
 
@@ -152,12 +169,5 @@ impl From<File> for Root {
 impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
-    }
-}
-
-fn if_there<T>(opened: Result<T>) -> Result<Option<T>> {
-    match opened {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        opened => opened.map(Some),
     }
 }

@@ -15,39 +15,59 @@ const BLOCK: usize = 64;
 /// and one between. In files of accounts fewer were not enough: all lines look alike.
 #[derive(Debug)]
 pub(crate) struct Needle {
-    bytes: Vec<u8>,
+    bytes: [u8; LONGEST],
+    length: usize,
     probes: [(usize, u8); 4],
 }
 
 impl Needle {
     /// Takes bytes; of many only the last ones.
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        let bytes = bytes[bytes.len().saturating_sub(LONGEST)..].to_vec();
-        let last = bytes.len().saturating_sub(1);
-        let probe = |at: usize| (at, bytes.get(at).copied().unwrap_or_default());
-        let probes = [probe(0), probe(last), probe(last.saturating_sub(1)), probe(last / 2)];
-        Needle { bytes, probes }
+        Needle::of(bytes.iter().rev())
     }
 
     /// Takes a name, as it stands at the head of a line.
     pub(crate) fn name(name: &OsStr) -> Self {
-        Needle::new(&[name.as_bytes(), b":"].concat())
+        Needle::of([b':'].iter().chain(name.as_bytes().iter().rev()))
+    }
+
+    /// Takes the bytes from the last one to the first.
+    fn of<'a>(backwards: impl Iterator<Item = &'a u8>) -> Self {
+        let (mut bytes, mut length) = ([0; LONGEST], 0);
+        for (place, byte) in bytes.iter_mut().zip(backwards) {
+            *place = *byte;
+            length += 1;
+        }
+        bytes[..length].reverse();
+        let last = length.saturating_sub(1);
+        let probe = |at: usize| (at, bytes[at]);
+        Needle {
+            bytes,
+            length,
+            probes: [probe(0), probe(last), probe(last.saturating_sub(1)), probe(last / 2)],
+        }
+    }
+
+    /// Tells whether nothing was left out, so that what is found is all that is looked for.
+    pub(crate) fn is_all_of(&self, bytes: &[u8]) -> bool {
+        &self.bytes[..self.length] == bytes
     }
 
     /// Returns where the needle is first found.
     pub(crate) fn find(&self, haystack: &[u8]) -> Option<usize> {
+        let bytes = &self.bytes[..self.length];
         let mut start = 0;
         while let Some(found) = self.block(&haystack[start..]) {
             if found {
-                let within = (start..start + BLOCK).find(|&at| haystack[at..].starts_with(&self.bytes));
+                let within = (start..start + BLOCK).find(|&at| haystack[at..].starts_with(bytes));
                 if within.is_some() {
                     return within;
                 }
             }
             start += BLOCK;
         }
-        let places = haystack.len().saturating_sub(self.bytes.len().saturating_sub(1));
-        (start..places).find(|&at| haystack[at..].starts_with(&self.bytes))
+        let places = haystack.len().saturating_sub(self.length.saturating_sub(1));
+        (start..places).find(|&at| haystack[at..].starts_with(bytes))
     }
 
     /// Tells whether a closer look at the next places is worth it; `None` if there are too few of them.

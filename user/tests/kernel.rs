@@ -331,10 +331,13 @@ fn exchange_while_resolving(ground: &Ground) -> Result<(u32, u32), Stop> {
             }
         });
         let (mut found, mut refused) = (0, 0);
-        let done = (0..grounds::times(20_000)).try_for_each(|_| match ground.resolve("matt") {
-            Ok(_) => Ok(found += 1),
-            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(refused += 1),
-            Err(error) => Err(error),
+        let done = (0..grounds::times(20_000)).try_for_each(|_| {
+            match ground.resolve("matt") {
+                Ok(_) => found += 1,
+                Err(error) if error.kind() == ErrorKind::InvalidData => refused += 1,
+                Err(error) => return Err(error),
+            }
+            Ok(())
         });
         stop.store(true, Ordering::Relaxed);
         done?;
