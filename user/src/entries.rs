@@ -223,8 +223,11 @@ pub(crate) fn in_memory<'a, E: Entry + 'a>(bytes: &'a [u8]) -> impl Iterator<Ite
 /// Takes a line for an entry; `None` if it is blank or a comment.
 fn strict<'a, E: Entry>(line: &Line<'a>, number: usize, max: usize) -> Option<Result<E::Ref<'a>>> {
     let (text, entry) = match *line {
-        Line::Whole(line) => (line::text(line)?, E::parse_line(line::text(line)?).map_err(str::to_owned)),
-        Line::Long(line) => (line::text(line)?, Err(format!("it is longer than {max} bytes"))),
+        Line::Whole(line) => {
+            let text = line::text(line)?;
+            (text, E::parse_line(text).map_err(Cow::from))
+        }
+        Line::Long(line) => (line::text(line)?, Err(format!("it is longer than {max} bytes").into())),
     };
     Some(entry.map_err(|why| Error::line(E::FILE, number, text, &why)))
 }

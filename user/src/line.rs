@@ -45,6 +45,7 @@ pub(crate) fn length(digits: &[u8]) -> Result<u32, Why> {
     })
 }
 
+#[inline]
 fn number(digits: &[u8]) -> Result<u32, Wrong> {
     if digits.is_empty() {
         return Err(Wrong::Empty);
@@ -64,6 +65,7 @@ fn number(digits: &[u8]) -> Result<u32, Wrong> {
 }
 
 /// Takes the bytes before the next colon, or all there are.
+#[inline]
 pub(crate) fn field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     if rest.is_empty() {
         return None;
@@ -83,6 +85,7 @@ pub(crate) fn find(bytes: &[u8], byte: u8) -> Option<usize> {
 }
 
 /// Returns where the first colon is, looking at eight bytes at a time: fields are short, and there are many.
+#[inline]
 fn colon(bytes: &[u8]) -> Option<usize> {
     const COLONS: u64 = u64::from_le_bytes([b':'; 8]);
     const LOW: u64 = u64::from_le_bytes([0x7f; 8]);

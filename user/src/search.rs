@@ -59,7 +59,11 @@ impl Needle {
         let mut start = 0;
         while let Some(found) = self.block(&haystack[start..]) {
             if found {
-                let within = (start..start + BLOCK).find(|&at| haystack[at..].starts_with(bytes));
+                let [(a, is_a), (b, is_b), (c, is_c), _] = self.probes;
+                let within = (start..start + BLOCK).find(|&at| {
+                    let place = &haystack[at..];
+                    place[a] == is_a && place[c] == is_c && place[b] == is_b && place.starts_with(bytes)
+                });
                 if within.is_some() {
                     return within;
                 }

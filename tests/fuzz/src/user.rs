@@ -1,11 +1,11 @@
-//! Account files and user specs.
+//! Account files and user specs, against a plain model of what they say.
 
 use std::collections::HashSet;
-use std::fmt::Debug;
+use std::ffi::OsStr;
 use std::io::BufReader;
 use std::os::unix::ffi::OsStrExt;
 
-use user::{Defaults, Entries, Entry, Group, Identity, Passwd};
+use user::{Defaults, Entries, Entry, Group, Identity, Passwd, SubId};
 
 use crate::Target;
 use crate::corpus::file;
@@ -18,7 +18,7 @@ pub(crate) fn targets() -> Vec<Target> {
     vec![
         Target {
             name: "user-passwd",
-            feeds: "a passwd file: from memory and from a stream alike, strict and lenient, written and read again",
+            feeds: "a passwd file: from memory and from streams alike, as the model reads it, lookups too",
             run: Some(passwd),
             seeds: || {
                 vec![file("user/tests/fixtures/edge.passwd"), b"\xef\xbb\xbfa:x:1:2:g:/h:/s\r\n".to_vec()]
@@ -26,9 +26,15 @@ pub(crate) fn targets() -> Vec<Target> {
         },
         Target {
             name: "user-group",
-            feeds: "a group file, as user-passwd",
+            feeds: "a group file, as user-passwd, and the groups of each member",
             run: Some(group),
             seeds: || vec![file("user/tests/fixtures/edge.group")],
+        },
+        Target {
+            name: "user-subid",
+            feeds: "a subuid file, as user-passwd, and the ranges of each owner",
+            run: Some(subid),
+            seeds: || vec![b"matt:100000:65536\n1000:0:4294967295\n# all\nmatt:4294967294:1".to_vec()],
         },
         Target {
             name: "user-identity",
@@ -45,45 +51,118 @@ fn identities() -> Vec<Vec<u8>> {
     ["root", "1000", "adm:0", ":root", "0:4294967295", "dup", "us,er:", ""].map(with).to_vec()
 }
 
+/// The fields of the lines of a file that are neither blank nor comments.
+fn model(bytes: &[u8]) -> Vec<Vec<&[u8]>> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let lines = text.split(|&byte| byte == b'\n');
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start());
+    let lines = lines.filter(|line| !line.is_empty() && line[0] != b'#' && !line.contains(&0));
+    lines.map(|line| line.split(|&byte| byte == b':').collect()).collect()
+}
+
+/// A number is what is written when it is printed again.
+fn number(field: &[u8], max: u32) -> Option<u32> {
+    let number: u32 = str::from_utf8(field).ok()?.parse().ok()?;
+    (number <= max && number.to_string().as_bytes() == field).then_some(number)
+}
+
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name[0] != b'+' && name[0] != b'-'
+}
+
 fn passwd(bytes: &[u8]) {
-    let users = entries(bytes, Passwd::parse(bytes), Passwd::read(bytes), Passwd::read(tiny(bytes)));
-    let names = Passwd::read(bytes).lenient().map(Result::unwrap).collect::<Vec<_>>();
-    assert_eq!(names, users, "lenient reading differs in more than the bad lines");
-    for user in &users {
-        assert!(user.uid <= ID_MAX && user.gid <= ID_MAX);
-        let by_name = Passwd::read(bytes).find_name(user.name.as_bytes()).unwrap().unwrap();
-        assert_eq!(users.iter().find(|other| other.name == user.name), Some(&by_name));
-        let by_id = Passwd::read(bytes).find_id(user.uid).unwrap().unwrap();
-        assert_eq!(users.iter().find(|other| other.uid == user.uid), Some(&by_id));
-        let ids = format!(":x:{}:{}:", user.uid, user.gid);
-        // Not the first line, where a byte order mark is none of the name's, and with all of its end.
-        let line = [
-            b"\n",
-            user.name.as_bytes(),
-            ids.as_bytes(),
-            user.gecos.as_bytes(),
-            b":",
-            user.home.as_os_str().as_bytes(),
-            b":",
-            user.shell.as_os_str().as_bytes(),
-            b"\r\n",
-        ];
-        assert!(Passwd::parse(&line.concat()).map(Result::unwrap).eq([user.clone()]), "{user:?}");
+    let users = entries(bytes, Passwd::parse(bytes).map(|user| user.map(Passwd::from)), Passwd::read);
+    let mut expected = model(bytes);
+    expected.retain(|line| {
+        let ids = || number(line[2], ID_MAX).is_some() && number(line[3], ID_MAX).is_some();
+        (4..=7).contains(&line.len()) && is_name(line[0]) && ids()
+    });
+    assert_eq!(users.len(), expected.len(), "the model has others");
+    for (user, line) in users.iter().zip(expected) {
+        let field = |at: usize| OsStr::from_bytes(line.get(at).copied().unwrap_or_default());
+        assert_eq!((&*user.name, user.uid), (field(0), number(line[2], ID_MAX).unwrap()));
+        assert_eq!((user.gid, &*user.gecos), (number(line[3], ID_MAX).unwrap(), field(4)));
+        assert_eq!((user.home.as_os_str(), user.shell.as_os_str()), (field(5), field(6)));
+    }
+    for user in users.iter().take(20) {
+        for capacity in [3, 70, 8192] {
+            let read = || Passwd::read(BufReader::with_capacity(capacity, bytes));
+            let by_name = read().find_name(&user.name).unwrap().unwrap();
+            assert_eq!(users.iter().find(|other| other.name == user.name), Some(&by_name));
+            let by_id = read().find_id(user.uid).unwrap().unwrap();
+            assert_eq!(users.iter().find(|other| other.uid == user.uid), Some(&by_id));
+        }
     }
 }
 
 fn group(bytes: &[u8]) {
-    let groups = entries(bytes, Group::parse(bytes), Group::read(bytes), Group::read(tiny(bytes)));
-    let lenient = Group::read(bytes).lenient().map(Result::unwrap).collect::<Vec<_>>();
-    assert_eq!(lenient, groups, "lenient reading differs in more than the bad lines");
-    for group in &groups {
-        assert!(group.gid <= ID_MAX);
-        let named = Group::read(bytes).find_name(group.name.as_bytes()).unwrap().unwrap();
+    let groups = entries(bytes, Group::parse(bytes).map(|group| group.map(Group::from)), Group::read);
+    let mut expected = model(bytes);
+    expected.retain(|line| {
+        (3..=4).contains(&line.len()) && is_name(line[0]) && number(line[2], ID_MAX).is_some()
+    });
+    assert_eq!(groups.len(), expected.len(), "the model has others");
+    for (group, line) in groups.iter().zip(expected) {
+        assert_eq!((group.name.as_bytes(), Some(group.gid)), (line[0], number(line[2], ID_MAX)));
+        let members = line.get(3).copied().unwrap_or_default().split(|&byte| byte == b',');
+        let members: Vec<_> = members.filter(|member| !member.is_empty()).map(OsStr::from_bytes).collect();
+        assert_eq!(group.members, members);
+    }
+    for group in groups.iter().take(20) {
+        let named = Group::read(bytes).find_name(&group.name).unwrap().unwrap();
         assert_eq!(groups.iter().find(|other| other.name == group.name), Some(&named));
-        let members: Vec<_> = group.members.iter().map(|member| member.as_bytes()).collect();
-        let id = format!(":x:{}:", group.gid);
-        let line = [b"\n", group.name.as_bytes(), id.as_bytes(), &members.join(&b','), b"\r\n"].concat();
-        assert!(Group::parse(&line).map(Result::unwrap).eq([group.clone()]), "{group:?}");
+        let by_id = Group::read(tiny(bytes)).find_id(group.gid).unwrap().unwrap();
+        assert_eq!(groups.iter().find(|other| other.gid == group.gid), Some(&by_id));
+        for member in group.members.iter().take(5) {
+            groups_of(bytes, member, &groups);
+        }
+    }
+    groups_of(bytes, OsStr::new("adm"), &groups);
+}
+
+/// Checks the groups of a member, also where lines are too long to be held.
+fn groups_of(bytes: &[u8], member: &OsStr, groups: &[Group]) {
+    let mut expected: Vec<_> = groups
+        .iter()
+        .filter(|group| group.members.iter().any(|m| m == member))
+        .map(|group| group.gid)
+        .collect();
+    let mut seen = HashSet::new();
+    expected.retain(|gid| seen.insert(*gid));
+    assert_eq!(Group::read(bytes).gids_of(member).unwrap(), expected, "{member:?}");
+    assert_eq!(Group::read(tiny(bytes)).gids_of(member).unwrap(), expected, "{member:?}");
+    // A group whose head is too long is none; no other group comes in.
+    let short = Group::read(tiny(bytes)).max_line(12).gids_of(member).unwrap();
+    assert!(short.iter().all(|gid| expected.contains(gid)), "{member:?}");
+    let longest =
+        model(bytes).iter().map(|line| line.iter().take(3).map(|field| field.len() + 1).sum()).max();
+    let blanks =
+        bytes.split(|&byte| byte == b'\n').map(|line| line.len() - line.trim_ascii_start().len()).max();
+    let max = longest.unwrap_or(0) + blanks.unwrap_or(0) + 3;
+    let heads = Group::read(tiny(bytes)).max_line(max).gids_of(member).unwrap();
+    assert_eq!(heads, expected, "{member:?} with lines of {max} bytes");
+}
+
+fn subid(bytes: &[u8]) {
+    let ranges = entries(bytes, SubId::parse(bytes).map(|range| range.map(SubId::from)), SubId::read);
+    let mut expected = model(bytes);
+    expected.retain(|line| {
+        let end = || Some(u64::from(number(line[1], ID_MAX)?) + u64::from(number(line[2], u32::MAX)?));
+        line.len() == 3
+            && !line[0].is_empty()
+            && line[2] != b"0"
+            && end().is_some_and(|end| end <= u64::from(ID_MAX) + 1)
+    });
+    assert_eq!(ranges.len(), expected.len(), "the model has others");
+    for (range, line) in ranges.iter().zip(expected) {
+        let numbers = (Some(range.first), Some(range.length));
+        assert_eq!(range.owner.as_bytes(), line[0]);
+        assert_eq!(numbers, (number(line[1], ID_MAX), number(line[2], u32::MAX)));
+    }
+    for range in ranges.iter().take(20) {
+        let of_user = SubId::read(tiny(bytes)).of_user(&range.owner, 1000).unwrap();
+        let is_theirs = |other: &&SubId| other.owner == range.owner || other.owner == "1000";
+        assert!(ranges.iter().filter(is_theirs).eq(&of_user));
     }
 }
 
@@ -93,23 +172,25 @@ fn tiny(bytes: &[u8]) -> BufReader<&[u8]> {
 }
 
 /// Checks that all ways of reading agree, and returns the entries.
-fn entries<'a, E: Entry + Debug + PartialEq>(
-    bytes: &[u8],
+fn entries<'a, E: Entry + std::fmt::Debug + PartialEq>(
+    bytes: &'a [u8],
     memory: impl Iterator<Item = user::Result<E>>,
-    stream: Entries<&'a [u8], E>,
-    tiny: Entries<BufReader<&'a [u8]>, E>,
+    read: impl Fn(BufReader<&'a [u8]>) -> Entries<BufReader<&'a [u8]>, E>,
 ) -> Vec<E> {
     let said = |entry: user::Result<E>| entry.map_err(|error| error.to_string());
     let memory: Vec<_> = memory.map(said).collect();
-    assert_eq!(memory, stream.map(said).collect::<Vec<_>>(), "memory and stream differ");
-    assert_eq!(memory, tiny.map(said).collect::<Vec<_>>(), "the size of a buffer matters");
+    assert_eq!(memory, read(BufReader::new(bytes)).map(said).collect::<Vec<_>>(), "memory and stream differ");
+    assert_eq!(memory, read(tiny(bytes)).map(said).collect::<Vec<_>>(), "the size of a buffer matters");
     assert!(memory.len() <= bytes.len(), "more entries than bytes");
     memory.iter().filter_map(|entry| entry.as_ref().err()).for_each(one_line);
-    memory.into_iter().filter_map(Result::ok).collect()
+    let good: Vec<_> = memory.into_iter().filter_map(Result::ok).collect();
+    let lenient: Vec<_> = read(tiny(bytes)).lenient().map(Result::unwrap).collect();
+    assert_eq!(lenient, good, "lenient reading differs in more than the bad lines");
+    good
 }
 
 fn identity(mut bytes: &[u8]) {
-    let Ok(spec) = str::from_utf8(part(&mut bytes)) else { return };
+    let spec = OsStr::from_bytes(part(&mut bytes));
     let (passwd, group) = (part(&mut bytes), part(&mut bytes));
     let resolve = |passwd: &[u8], group: &[u8]| {
         Identity::resolve(spec, &Defaults::default(), passwd, group).map_err(|error| error.to_string())
@@ -118,17 +199,20 @@ fn identity(mut bytes: &[u8]) {
     let noise = b"\n# a comment\n\nno entry\n+nis:::\nbad:x:-1:0\n";
     let with_noise = resolve(&[passwd, noise].concat(), &[group, noise].concat());
     assert_eq!(found, with_noise, "lines that are no entries count");
+    let streams = Identity::resolve(spec, &Defaults::default(), tiny(passwd), tiny(group));
+    assert_eq!(found, streams.map_err(|error| error.to_string()), "the size of a buffer matters");
     let who = match found {
         Ok(who) => who,
         Err(error) => return one_line(error),
     };
     assert!(who.uid <= ID_MAX && who.gid <= ID_MAX);
-    let (user, wanted) = spec.split_once(':').unwrap_or((spec, ""));
-    if !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit()) {
-        assert_eq!(user, who.uid.to_string(), "digits are an id");
+    let mut sides = spec.as_bytes().splitn(2, |&byte| byte == b':').map(<[u8]>::to_vec);
+    let (user, wanted) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
+    if !user.is_empty() && user.iter().all(u8::is_ascii_digit) {
+        assert_eq!(user, who.uid.to_string().as_bytes(), "digits are an id");
     }
-    if !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_digit()) {
-        assert_eq!(wanted, who.gid.to_string(), "digits are an id");
+    if !wanted.is_empty() && wanted.iter().all(u8::is_ascii_digit) {
+        assert_eq!(wanted, who.gid.to_string().as_bytes(), "digits are an id");
     }
     assert!(wanted.is_empty() || who.groups.is_empty(), "groups besides the one that was asked for");
     let unique: HashSet<_> = who.groups.iter().collect();
