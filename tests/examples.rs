@@ -3,6 +3,7 @@
 mod program;
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use grounds::{Outcome, Stop, tests};
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
         graph_prints_the_children,
         bind_mount_shows_one_file_in_place_of_another,
         findmnt_draws_the_tree_of_mounts,
+        id_tells_who_is_meant,
         bridge_can_be_run_twice,
         bridge_tells_an_ordinary_user_what_to_do,
         container_shows_that_it_is_one,
@@ -49,6 +51,23 @@ fn findmnt_draws_the_tree_of_mounts() -> Outcome {
     let output = example("findmnt")?.arg("/nowhere").output()?;
     assert!(!output.status.success());
     contains(&String::from_utf8_lossy(&output.stderr), "findmnt: \"/nowhere\": No such file or directory")
+}
+
+fn id_tells_who_is_meant() -> Outcome {
+    contains(&printed(example("id")?.arg("root"))?, "uid=0(root) gid=0")?;
+    contains(&printed(&mut example("id")?)?, &format!("uid={}", std::fs::metadata("/proc/self")?.uid()))?;
+    let root = std::env::temp_dir().join(format!("id-{}", std::process::id()));
+    std::fs::create_dir_all(root.join("etc"))?;
+    std::fs::write(root.join("etc/passwd"), "web:x:33:33::/var/www:/bin/sh\n")?;
+    std::fs::write(root.join("etc/group"), "www:x:33:\nlogs:x:44:web\n")?;
+    let text = printed(example("id")?.arg("--root").arg(&root).arg("web"));
+    let nobody = example("id")?.arg("--root").arg(&root).arg("nobody").output();
+    std::fs::remove_dir_all(&root)?;
+    assert_eq!(text?, "uid=33(web) gid=33(www) groups=33(www),44(logs)\nhome=/var/www\nshell=/bin/sh\n");
+    let (nobody, error) = (nobody?, "id: find user \"nobody\": no such entry in the passwd file\n");
+    assert!(!nobody.status.success());
+    assert_eq!(String::from_utf8_lossy(&nobody.stderr), error);
+    Ok(())
 }
 
 fn bridge_can_be_run_twice() -> Outcome {
