@@ -118,7 +118,8 @@ struct LongGroup<'a> {
     member: Option<&'a [u8]>,
     /// The member between two commas.
     needle: Option<Needle>,
-    /// The member that is being read: one byte more than is looked for is enough to tell them apart.
+    /// The member that is being read: a carriage return and a byte more than is looked for are enough to tell them
+    /// apart.
     reading: Vec<u8>,
     found: bool,
     sound: bool,
@@ -151,7 +152,7 @@ impl<'a> LongGroup<'a> {
     }
 
     fn read_on(&mut self, part: &[u8]) {
-        let room = (self.member.map_or(0, <[u8]>::len) + 1).saturating_sub(self.reading.len());
+        let room = (self.member.map_or(0, <[u8]>::len) + 2).saturating_sub(self.reading.len());
         self.reading.extend_from_slice(&part[..part.len().min(room)]);
     }
 
@@ -219,7 +220,8 @@ mod tests {
     fn members_are_found_however_long_the_line() {
         let file = b"a:x:1:one,matthew,matt\r\nb:x:2:matt\nc:x:3:xmatt,mattx,ma,tt\nd:x:4:matt,more,and,more\n\
             e:x:5:one,two,three,four,mat,matt\nf:x:6:matt,one,two:three\ng:x:7:one,two,matt,\0\nh:x:-8:one,two,matt\n\
-            i:x:2:matt\n   j:x:9: matt,matt\n#k:x:10:one,two,matt\nl:x:11:matt\r,one,two,three\nm:x:12:one,two,,,matt";
+            i:x:2:matt\n   j:x:9: matt,matt\n#k:x:10:one,two,matt\nl:x:11:matt\r,one,two,three\nm:x:12:one,two,,,matt\n\
+            n:x:13:one,two,three,matt\r\r\no:x:14:one,two,three,matt\rx";
         assert_eq!(gids(file, "matt"), [1, 2, 4, 5, 9, 12]);
         assert_eq!(gids(file, " matt"), [9]);
         assert_eq!(gids(file, ""), []);
