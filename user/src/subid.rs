@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::entries::{self, Entries, Entry};
-use crate::{Passwd, Result, line};
+use crate::{Owner, Passwd, Result, line, sys};
 
 /// A range of ids that a user may map into a user namespace, as a line of [`subuid(5)`] or [`subgid(5)`] tells it.
 ///
@@ -35,13 +35,6 @@ pub struct SubIdRef<'a> {
     pub owner: &'a OsStr,
     pub first: u32,
     pub length: u32,
-}
-
-impl SubIdRef<'_> {
-    /// Tells whether the range is this user's, by name or by id.
-    pub fn belongs_to(&self, name: impl AsRef<OsStr>, uid: u32) -> bool {
-        self.owner == name.as_ref() || line::id(self.owner.as_bytes()) == Ok(uid)
-    }
 }
 
 impl SubId {
@@ -79,7 +72,8 @@ impl<R: BufRead> Entries<R, SubId> {
     ///
     /// ```
     /// let file = b"matt:100000:65536\nkoye:165536:65536\n1000:300000:1\n";
-    /// let ranges = user::SubId::read(&file[..]).of_user("matt", 1000)?;
+    /// let matt = user::Owner { name: "matt".into(), uid: 1000, gid: 100 };
+    /// let ranges = user::SubId::read(&file[..]).of_user(&matt)?;
     /// assert_eq!(ranges.iter().map(|range| range.first).collect::<Vec<_>>(), [100_000, 300_000]);
     /// # Ok::<(), user::Error>(())
     /// ```
@@ -88,8 +82,8 @@ impl<R: BufRead> Entries<R, SubId> {
     ///
     /// Fails if the stream can't be read.
     #[doc(alias = "ParseSubIDFilter")]
-    pub fn of_user(self, name: impl AsRef<OsStr>, uid: u32) -> Result<Vec<SubId>> {
-        self.find_all(|range| range.belongs_to(&name, uid))
+    pub fn of_user(self, owner: &Owner) -> Result<Vec<SubId>> {
+        self.find_all(|range| owner.is(range.owner))
     }
 }
 
@@ -114,9 +108,9 @@ pub fn current_subgids() -> Result<Vec<SubId>> {
 }
 
 fn of_current(path: &str) -> Result<Vec<SubId>> {
-    let (name, uid) = (Passwd::current()?.map(|user| user.name), crate::sys::uid());
     // A user whom the files don't know may still have ranges by id.
-    SubId::open(path)?.of_user(name.unwrap_or_default(), uid)
+    let name = Passwd::current()?.map(|user| user.name).unwrap_or_default();
+    SubId::open(path)?.of_user(&Owner { name, uid: sys::uid(), gid: sys::gid() })
 }
 
 impl From<SubIdRef<'_>> for SubId {
@@ -194,7 +188,8 @@ mod tests {
     fn a_users_ranges_are_those_of_the_name_and_of_the_id() {
         let file = b"# a comment\nmatt:1:1\nkoye:2:1\n1000:3:1\n01000:4:1\nmatt:5:0\nmatt:6:1\n";
         let firsts = |name: &str, uid| {
-            let ranges = SubId::read(&file[..]).of_user(name, uid).unwrap();
+            let owner = Owner { name: name.into(), uid, gid: 100 };
+            let ranges = SubId::read(&file[..]).of_user(&owner).unwrap();
             ranges.iter().map(|range| range.first).collect::<Vec<_>>()
         };
         assert_eq!(firsts("matt", 1000), [1, 3, 6]);

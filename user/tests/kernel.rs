@@ -18,7 +18,7 @@ use grounds::{Outcome, Stop, ignored, tests};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use user::{Defaults, ErrorKind, Group, Identity, Passwd, Root};
+use user::{Defaults, ErrorKind, Group, Identity, Owner, Passwd, Root};
 
 fn main() -> ExitCode {
     grounds::run(tests![
@@ -262,7 +262,8 @@ fn any_file_beneath_the_root_can_be_read() -> Outcome {
     assert_eq!(error.to_string(), r#"passwd line 2 "mangled": fields are missing"#);
     assert_eq!(root.additional_groups(["wheel", "users", "7"])?, [10, 100, 7]);
     assert_eq!(root.group()?.gids_of("matt")?, [10]);
-    assert_eq!(root.subuid()?.of_user("matt", 1)?[0].first, 100_000);
+    let matt = Owner { name: "matt".into(), uid: 1, gid: 1 };
+    assert_eq!(root.subuid()?.of_user(&matt)?[0].first, 100_000);
     assert_eq!(root.subgid().unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(root.passwd().unwrap_err().kind(), ErrorKind::NotFound);
     // Without a name to look up there need be no file.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use grounds::{Outcome, tests};
-use user::{Defaults, Group, Identity, Passwd, Root, SubId};
+use user::{Defaults, Group, Identity, Owner, Passwd, Root, SubId};
 
 fn main() -> ExitCode {
     grounds::run(tests![
@@ -72,7 +72,8 @@ fn a_line_of_any_length_takes_the_same_memory() -> Outcome {
     let (peak, errors) = self::peak(|| Passwd::read(line()).filter_map(Result::err).count());
     assert_eq!(errors, 2);
     assert!(peak < LITTLE, "{peak} bytes");
-    let (peak, ranges) = self::peak(|| SubId::read(line()).of_user("matt", 1));
+    let matt = Owner { name: "matt".into(), uid: 1, gid: 1 };
+    let (peak, ranges) = self::peak(|| SubId::read(line()).of_user(&matt));
     assert_eq!(ranges?[0].length, 5);
     assert!(peak < LITTLE, "{peak} bytes");
     Ok(())

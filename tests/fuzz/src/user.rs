@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::BufReader;
 use std::os::unix::ffi::OsStrExt;
 
-use user::{Defaults, Entries, Entry, Group, Identity, Passwd, SubId};
+use user::{Defaults, Entries, Entry, Group, IdMap, Identity, Owner, Passwd, SubId};
 
 use crate::Target;
 use crate::corpus::file;
@@ -41,6 +41,18 @@ pub(crate) fn targets() -> Vec<Target> {
             feeds: "a user spec, NUL, passwd, NUL, group: digits are an id, bad lines change nothing",
             run: Some(identity),
             seeds: identities,
+        },
+        Target {
+            name: "user-idmap",
+            feeds: "a uid_map, NUL, a subuid file: each id as by a plain list, what is permitted lies in its lines",
+            run: Some(idmap),
+            seeds: || {
+                vec![
+                    b"0 1000 1\n1 100000 65536\n\0matt:100000:65536\n".to_vec(),
+                    b"         0          0 4294967295\n".to_vec(),
+                    b"0 4294967295 10\n10 99 1\0koye:1:1\n1000:99:1".to_vec(),
+                ]
+            },
         },
     ]
 }
@@ -160,7 +172,8 @@ fn subid(bytes: &[u8]) {
         assert_eq!(numbers, (number(line[1], ID_MAX), number(line[2], u32::MAX)));
     }
     for range in ranges.iter().take(20) {
-        let of_user = SubId::read(tiny(bytes)).of_user(&range.owner, 1000).unwrap();
+        let owner = Owner { name: range.owner.clone(), uid: 1000, gid: 100 };
+        let of_user = SubId::read(tiny(bytes)).of_user(&owner).unwrap();
         let is_theirs = |other: &&SubId| other.owner == range.owner || other.owner == "1000";
         assert!(ranges.iter().filter(is_theirs).eq(&of_user));
     }
@@ -218,4 +231,51 @@ fn identity(mut bytes: &[u8]) {
     let unique: HashSet<_> = who.groups.iter().collect();
     assert_eq!(unique.len(), who.groups.len(), "a group twice");
     assert_eq!(who.groups_with_primary()[0], who.gid);
+}
+
+fn idmap(mut bytes: &[u8]) {
+    let map = match IdMap::parse(part(&mut bytes)) {
+        Ok(map) => map,
+        Err(error) => return one_line(error),
+    };
+    assert!(map.ranges().len() <= 340);
+    assert_eq!(map.to_string().parse::<IdMap>().unwrap(), map);
+    let plain = |id: u32| {
+        let range =
+            map.ranges().iter().find(|range| id >= range.inside && id - range.inside < range.length)?;
+        (range.outside <= ID_MAX).then(|| range.outside + (id - range.inside))
+    };
+    let edges = map.ranges().iter().flat_map(|range| {
+        let after = range.inside + range.length;
+        [range.inside.wrapping_sub(1), range.inside, range.inside + range.length / 2, after - 1, after]
+    });
+    for id in edges {
+        let outside = map.to_host(id);
+        assert_eq!(outside, plain(id), "{id}");
+        assert!(outside.is_none_or(|outside| map.to_container(outside) == Some(id)), "{id}");
+    }
+    if let Ok(again) = IdMap::new(map.ranges().iter().copied()) {
+        assert_eq!(again, map);
+        assert!(map.is_empty() || map.check_within(&IdMap::identity()).is_ok());
+    }
+    let matt = Owner { name: "matt".into(), uid: 1000, gid: 100 };
+    let subids: Vec<_> = SubId::read(bytes).flatten().collect();
+    let granted = |id: u32| {
+        subids.iter().any(|subid| matt.owns(subid) && id >= subid.first && id - subid.first < subid.length)
+    };
+    let permitted = map.check_newuidmap(&matt, &subids);
+    for range in map.ranges().iter().filter(|_| permitted.is_ok()) {
+        let own = range.length == 1 && range.outside == 1000;
+        let ends = [range.outside, range.outside + range.length / 2, range.outside + (range.length - 1)];
+        assert!(own || ends.into_iter().all(granted), "{range}");
+    }
+    if let Err(error) = permitted {
+        one_line(error);
+    }
+    for map in [IdMap::from_subids(&subids), IdMap::rootless(1000, &subids)] {
+        match map {
+            Ok(map) => assert_eq!(IdMap::new(map.ranges().iter().copied()).unwrap(), map),
+            Err(error) => one_line(error),
+        }
+    }
 }
