@@ -36,13 +36,13 @@ pub enum ErrorKind {
     UnknownUser,
     /// The group file has no group of that name.
     UnknownGroup,
-    /// A user spec makes no sense, or an id in it is out of range.
+    /// A user spec or a map of ids makes no sense, or an id in it is out of range or not mapped.
     InvalidInput,
     /// A line is no entry, or a file can't be one of accounts: too large, or not a regular file.
     InvalidData,
-    /// The file isn't there.
+    /// The file or directory isn't there.
     NotFound,
-    /// The file may not be read.
+    /// The file may not be read, the directory not be made, or the ids not be mapped.
     PermissionDenied,
     /// Anything else; [`Error::raw_os_error`] may tell more.
     Other,

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         newuidmap_writes_what_is_permitted_and_nothing_else,
         newgidmap_writes_what_is_permitted_and_nothing_else,
         newgidmap_forbids_setgroups_to_whom_subgid_grants_nothing,
+        a_users_ids_are_those_of_this_systems_files,
         this_users_own_ids_are_what_newuidmap_writes,
     ])
 }
@@ -314,6 +315,21 @@ fn newgidmap_forbids_setgroups_to_whom_subgid_grants_nothing() -> Outcome {
         assert_eq!(done, Ok(()));
         assert_eq!(fs::read_to_string(format!("/proc/{}/setgroups", namespace.pid()))?.trim(), setgroups);
     }
+    Ok(())
+}
+
+fn a_users_ids_are_those_of_this_systems_files() -> Outcome {
+    grounds::root()?;
+    grounds::mountns()?;
+    put("/etc/passwd", "matt:x:4242:4343::/:/bin/sh\nkoye:x:4343:4343::/:/bin/sh\n")?;
+    put("/etc/subuid", "koye:1:1\nmatt:100000:10\n4242:200000:5\n")?;
+    put("/etc/subgid", "4242:300000:7\n")?;
+    let maps = IdMaps::of_user("matt")?;
+    assert_eq!((&maps.uids, &maps.gids), (&"0 100000 10\n10 200000 5".parse()?, &"0 300000 7".parse()?));
+    assert_eq!(IdMaps::of_user("4242")?, maps);
+    let error = IdMaps::of_user("koye").unwrap_err().to_string();
+    assert_eq!(error, r#"find subordinate gids of "koye": there are none"#);
+    assert_eq!(IdMaps::of_user("nobody here").unwrap_err().kind(), ErrorKind::UnknownUser);
     Ok(())
 }
 

@@ -190,11 +190,8 @@ fn unmapped(what: impl Display) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subids::tests::subids;
     use super::*;
-
-    fn subids(text: &str) -> Vec<SubId> {
-        SubId::parse(text.as_bytes()).flatten().map(SubId::from).collect()
-    }
 
     fn matt() -> Owner {
         Owner { name: "matt".into(), uid: 1000, gid: 100 }

@@ -171,11 +171,8 @@ fn page_size() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subids::tests::subids;
     use super::*;
-
-    fn subids(text: &str) -> Vec<SubId> {
-        SubId::parse(text.as_bytes()).flatten().map(SubId::from).collect()
-    }
 
     fn matt() -> Owner {
         Owner { name: "matt".into(), uid: 1000, gid: 100 }
@@ -246,8 +243,8 @@ mod tests {
                 r#"newuidmap of "0 100 1": id 100 is not subordinate to "matt"; permitted is only 1000 by itself"#
             );
         }
-        ask("0 4294967294 1", "matt:4294967294:1").unwrap();
-        assert!(ask("0 4294967295 1", "matt:4294967294:1").is_err());
+        ask("0 4294967294 1", "matt:4294967294:2").unwrap();
+        assert!(ask("0 4294967295 1", "matt:4294967294:2").is_err());
     }
 
     #[test]
