@@ -30,7 +30,13 @@ fn run() -> Result<(), Box<dyn error::Error>> {
         [spec] => spec.clone(),
         _ => return Err("usage: id [--root DIR] [SPEC]".into()),
     };
-    let who = root.resolve(spec, &Defaults::default())?;
+    let mut defaults = Defaults::default();
+    if arguments.is_empty() {
+        // What the files don't know of this process, it knows itself.
+        defaults.gid = nix::unistd::getgid().as_raw();
+        defaults.groups = nix::unistd::getgroups()?.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    }
+    let who = root.resolve(spec, &defaults)?;
     let groups: Vec<_> = who.groups_with_primary().iter().map(|&gid| group(&root, gid)).collect();
     let name = who.name.map(|name| format!("({})", name.display())).unwrap_or_default();
     println!("uid={}{name} gid={} groups={}", who.uid, group(&root, who.gid), groups.join(","));

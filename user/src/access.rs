@@ -1,7 +1,7 @@
 //! Whether somebody may read, write or execute a file.
 
 use std::fs::Metadata;
-use std::ops::BitOr;
+use std::ops::{BitOr, BitOrAssign};
 use std::os::unix::fs::MetadataExt;
 
 use crate::Identity;
@@ -32,6 +32,12 @@ impl BitOr for Access {
     }
 }
 
+impl BitOrAssign for Access {
+    fn bitor_assign(&mut self, other: Access) {
+        *self = *self | other;
+    }
+}
+
 impl Identity {
     /// Tells whether the mode of a file allows this to a process with these ids, as [`path_resolution(7)`] says.
     ///
@@ -42,9 +48,9 @@ impl Identity {
     /// ```
     /// # use user::{Access, Defaults, Identity};
     /// let nobody = Identity::resolve("65534:65534", &Defaults::default(), std::io::empty(), std::io::empty())?;
-    /// let shadow = std::fs::metadata("/proc/self/environ")?; // -r--------
-    /// # let shadow = if std::os::unix::fs::MetadataExt::uid(&shadow) == 65534 { return Ok(()) } else { shadow };
-    /// assert!(!nobody.can_access(&shadow, Access::READ));
+    /// let secret = std::fs::metadata("/proc/self/environ")?; // -r--------
+    /// # if std::os::unix::fs::MetadataExt::uid(&secret) == 65534 { return Ok(()) }
+    /// assert!(!nobody.can_access(&secret, Access::READ));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -77,7 +83,7 @@ mod tests {
     fn allows(spec: &str, groups: &[u32], file: (u32, u32, u32), access: Access) -> bool {
         let empty = std::io::empty;
         let mut identity = Identity::resolve(spec, &Defaults::default(), empty(), empty()).unwrap();
-        identity.add_groups(groups.iter().copied());
+        identity.add_groups(groups.iter().copied()).unwrap();
         identity.mode_allows(file, access)
     }
 

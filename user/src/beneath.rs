@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::entries::buffer_for;
@@ -87,9 +86,8 @@ fn open_regular(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Option<(File, u
     }
     // Without /proc it has to be found again, and may have been exchanged meanwhile.
     let file = find(root, path, READ)?;
-    let again = file.metadata()?;
-    let same = (again.dev(), again.ino()) == (found.dev(), found.ino());
-    Ok((same && again.is_file()).then_some((file, again.len())))
+    let found = file.metadata()?;
+    Ok(found.is_file().then_some((file, found.len())))
 }
 
 /// Opens what a path leads to as if the root were `/`.

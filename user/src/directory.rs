@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Component, Path};
 
+use crate::identity::proper;
 use crate::sys::{self, DIRECTORY, LOOK, NO_FOLLOW, READ};
 use crate::{Error, Result, Root, beneath};
 
@@ -52,7 +53,7 @@ impl MakeDir {
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) if the one above it isn't there,
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if it may not be made or given away; an error, too,
-    /// if something else is there.
+    /// if something else is there. [`InvalidInput`](crate::ErrorKind::InvalidInput) for the id 4294967295.
     #[doc(alias = "MkdirAndChown")]
     pub fn create(&self, path: impl AsRef<Path>) -> Result<()> {
         self.create_from(path.as_ref(), 1, |path| sys::look(path, DIRECTORY))
@@ -88,6 +89,8 @@ impl MakeDir {
 
     /// Makes what isn't there of a path, at most so many directories.
     fn create_from(&self, path: &Path, most: usize, find: impl Fn(&Path) -> io::Result<File>) -> Result<()> {
+        proper("uid", self.uid)?;
+        proper("gid", self.gid)?;
         let mut made = Made(Vec::new());
         self.try_create(path, most, find, &mut made)
             .inspect_err(|_| made.remove())

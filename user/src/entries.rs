@@ -12,7 +12,7 @@ use crate::beneath::not_regular;
 use crate::line;
 use crate::lines::{self, Line, Lines};
 use crate::search::Needle;
-use crate::{Error, Group, Passwd, Result, SubId, sys};
+use crate::{Error, ErrorKind, Group, Passwd, Result, SubId, sys};
 
 /// How much of a file is read at a time: more is no faster, and this stays in the processor's cache.
 pub(crate) const BUFFER: usize = 64 << 10;
@@ -54,7 +54,7 @@ mod sealed {
 /// The entries of a file of accounts, read from a stream in bounded memory, whatever the stream.
 ///
 /// As an iterator it is strict: a line that is no entry is one `Err`, which tells its number, and the lines
-/// after it follow. Everything else here passes over such lines: [`lenient`](Self::lenient), [`find`](Self::find),
+/// after it follow. Everything else here passes over such lines: [`lenient`](Self::lenient), [`find_by`](Self::find_by),
 /// [`find_all`](Self::find_all), [`find_name`](Self::find_name) and [`find_id`](Self::find_id). Comments and blank
 /// lines are neither. A line may be 1 MiB long, see [`max_line`](Self::max_line).
 ///
@@ -87,6 +87,18 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
         self
     }
 
+    /// Returns the number of the line that the iterator has read last; 0 before the first.
+    ///
+    /// ```
+    /// let mut users = user::Passwd::read(&b"# people\nmatt:x:1000:100::/:\n"[..]);
+    /// assert_eq!(users.next().unwrap()?.name, "matt");
+    /// assert_eq!(users.line_number(), 2);
+    /// # Ok::<(), user::Error>(())
+    /// ```
+    pub fn line_number(&self) -> usize {
+        self.number
+    }
+
     /// Goes on with the entries only; failing to read the stream is still an error, which ends it.
     pub fn lenient(mut self) -> impl Iterator<Item = Result<E>> {
         std::iter::from_fn(move || self.next_wanted(None, |_| true).transpose())
@@ -96,7 +108,7 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
     ///
     /// ```
     /// let file = b"root:x:0:0::/root:/bin/sh\nmatt:x:1000:100::/home/matt:/bin/zsh\n";
-    /// let matt = user::Passwd::read(&file[..]).find(|user| user.shell.ends_with("zsh"))?;
+    /// let matt = user::Passwd::read(&file[..]).find_by(|user| user.shell.ends_with("zsh"))?;
     /// assert_eq!(matt.unwrap().name, "matt");
     /// # Ok::<(), user::Error>(())
     /// ```
@@ -104,7 +116,7 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
     /// # Errors
     ///
     /// Fails if the stream can't be read.
-    pub fn find(mut self, wanted: impl FnMut(&E::Ref<'_>) -> bool) -> Result<Option<E>> {
+    pub fn find_by(mut self, wanted: impl FnMut(&E::Ref<'_>) -> bool) -> Result<Option<E>> {
         self.next_wanted(None, wanted)
     }
 
@@ -121,7 +133,7 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
         Ok(all)
     }
 
-    /// Returns the first entry of this very name, and reads no further.
+    /// Returns the first entry of this very name, and reads no further. A line that is too long is no entry.
     ///
     /// A name of digits is a name like any other here; what a person typed is better given to
     /// [`Identity::resolve`](crate::Identity::resolve).
@@ -171,7 +183,7 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
 }
 
 impl<R: BufRead, E: Account> Entries<R, E> {
-    /// Returns the first entry with this id, and reads no further.
+    /// Returns the first entry with this id, and reads no further. A line that is too long is no entry.
     ///
     /// # Errors
     ///
@@ -205,7 +217,7 @@ impl<R: BufRead, E: Entry> Iterator for Entries<R, E> {
                 Err(error) => return Some(Err(failed::<E>(self.path.as_deref(), &error))),
             };
             self.number += 1;
-            if let Some(entry) = strict::<E>(&line, self.number, max) {
+            if let Some(entry) = strict::<E>(&line, self.number, max, self.path.as_deref()) {
                 return Some(entry.map(E::from));
             }
         }
@@ -214,14 +226,27 @@ impl<R: BufRead, E: Entry> Iterator for Entries<R, E> {
 
 impl<R: BufRead, E: Entry> FusedIterator for Entries<R, E> {}
 
+/// Opens a file of this system, if it is there.
+pub(crate) fn open_if_there<E: Entry>(path: &'static str) -> Result<Option<Entries<BufReader<File>, E>>> {
+    match Entries::open(Path::new(path)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
 /// Reads the entries that are in memory.
 pub(crate) fn in_memory<'a, E: Entry + 'a>(bytes: &'a [u8]) -> impl Iterator<Item = Result<E::Ref<'a>>> {
     let numbered = lines::in_memory(bytes).zip(1..);
-    numbered.filter_map(|(line, number)| strict::<E>(&line, number, lines::LINE_MAX))
+    numbered.filter_map(|(line, number)| strict::<E>(&Line::Whole(line), number, 0, None))
 }
 
 /// Takes a line for an entry; `None` if it is blank or a comment.
-fn strict<'a, E: Entry>(line: &Line<'a>, number: usize, max: usize) -> Option<Result<E::Ref<'a>>> {
+fn strict<'a, E: Entry>(
+    line: &Line<'a>,
+    number: usize,
+    max: usize,
+    path: Option<&Path>,
+) -> Option<Result<E::Ref<'a>>> {
     let (text, entry) = match *line {
         Line::Whole(line) => {
             let text = line::text(line)?;
@@ -229,7 +254,7 @@ fn strict<'a, E: Entry>(line: &Line<'a>, number: usize, max: usize) -> Option<Re
         }
         Line::Long(line) => (line::text(line)?, Err(format!("it is longer than {max} bytes").into())),
     };
-    Some(entry.map_err(|why| Error::line(E::FILE, number, text, &why)))
+    Some(entry.map_err(|why| Error::bad_line(path, E::FILE, number, text, &why)))
 }
 
 /// Returns how much is to be read at a time of a file of this size: all at once if that is little, and the byte

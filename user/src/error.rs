@@ -25,6 +25,7 @@ pub struct Error {
     what: String,
     why: String,
     path: Option<PathBuf>,
+    line: Option<usize>,
     errno: Option<i32>,
 }
 
@@ -38,7 +39,8 @@ pub enum ErrorKind {
     UnknownGroup,
     /// A user spec or a map of ids makes no sense, or an id in it is out of range or not mapped.
     InvalidInput,
-    /// A line is no entry, or a file can't be one of accounts: too large, or not a regular file.
+    /// A line is no entry, or a file can't be one of accounts: too large, or not a regular file. Or a user is in
+    /// more groups than a process can be, or ranges in a map that was read overlap.
     InvalidData,
     /// The file or directory isn't there.
     NotFound,
@@ -66,17 +68,24 @@ impl Error {
         self.errno
     }
 
-    /// Returns the file that the failure is about; beneath a root, it is relative to that.
+    /// Returns the file or directory that the failure is about, if it was opened by a path; beneath a root, it is
+    /// relative to that.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    pub(crate) fn new(kind: ErrorKind, what: impl fmt::Display, why: impl fmt::Display) -> Self {
-        Error { kind, what: what.to_string(), why: why.to_string(), path: None, errno: None }
+    /// Returns the number of the line that is no entry; the first line is 1.
+    pub fn line(&self) -> Option<usize> {
+        self.line
     }
 
-    pub(crate) fn spec(spec: &OsStr, why: impl fmt::Display) -> Self {
-        Error::new(ErrorKind::InvalidInput, format_args!("user spec {spec:?}"), why)
+    pub(crate) fn new(kind: ErrorKind, what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Error { kind, what: what.to_string(), why: why.to_string(), path: None, line: None, errno: None }
+    }
+
+    /// What a person gave, and what it was to be.
+    pub(crate) fn given(what: &str, text: &OsStr, why: impl fmt::Display) -> Self {
+        Error::new(ErrorKind::InvalidInput, format_args!("{what} {text:?}"), why)
     }
 
     pub(crate) fn unknown_user(name: &OsStr) -> Self {
@@ -89,11 +98,19 @@ impl Error {
         Error::new(ErrorKind::UnknownGroup, what, "no such entry in the group file")
     }
 
+    /// The file where somebody would be isn't there.
+    pub(crate) fn without(self, path: &str) -> Self {
+        Error { why: format!("there is no {path:?}"), path: Some(path.into()), ..self }
+    }
+
     /// Of the line only the name is told: the second field of an old file is a password.
-    pub(crate) fn line(file: &str, number: usize, line: &[u8], why: &str) -> Self {
+    pub(crate) fn bad_line(path: Option<&Path>, file: &str, number: usize, line: &[u8], why: &str) -> Self {
         let name = line.split(|byte| b":\r\n".contains(byte)).next().unwrap_or_default();
         let name = String::from_utf8_lossy(&name[..name.len().min(64)]);
-        Error::new(ErrorKind::InvalidData, format_args!("{file} line {number} {name:?}"), why)
+        let file = path.map_or_else(|| file.to_owned(), |path| format!("{path:?}"));
+        let what = format!("{file} line {number} {name:?}");
+        let path = path.map(Path::to_owned);
+        Error { path, line: Some(number), ..Error::new(ErrorKind::InvalidData, what, why) }
     }
 
     pub(crate) fn not_found(path: &Path) -> Self {

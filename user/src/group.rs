@@ -11,6 +11,8 @@ use crate::line;
 use crate::spec::Who;
 use crate::{Result, sys};
 
+const GROUP: &str = "/etc/group";
+
 /// A group, as a line of [`group(5)`] tells it.
 ///
 /// A line is an entry only if it has a name and an id, of decimal digits from 0 to 4294967294; no id is ever
@@ -31,10 +33,11 @@ pub struct Group {
 
 /// A [`Group`] as it stands in memory: nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // as in Group
 #[non_exhaustive]
 pub struct GroupRef<'a> {
+    /// The group's name.
     pub name: &'a OsStr,
+    /// The group's id.
     pub gid: u32,
     members: &'a [u8],
 }
@@ -50,7 +53,7 @@ impl<'a> GroupRef<'a> {
 impl Group {
     /// Reads entries that are in memory; a line that is none is one `Err`, which tells its number.
     ///
-    /// Nothing is copied: `Group::from` makes an entry that outlives the memory.
+    /// Nothing is copied, so a line may be of any length: `Group::from` makes an entry that outlives the memory.
     ///
     /// ```
     /// let group = user::Group::parse(b"wheel:x:10:matt,koye\n").next().unwrap()?;
@@ -144,10 +147,11 @@ pub fn parse_group() -> Result<Vec<Group>> {
 /// Fails if the file can't be read.
 #[doc(alias = "ParseGroupFilter")]
 pub fn parse_group_filter(filter: impl FnMut(&GroupRef<'_>) -> bool) -> Result<Vec<Group>> {
-    Group::open("/etc/group")?.find_all(filter)
+    Group::open(GROUP)?.find_all(filter)
 }
 
-/// Returns the first group of this system's `/etc/group` of this name; a name of digits is an id.
+/// Returns the first group of this system's `/etc/group` of this name; a name of digits is an id. Without that file
+/// there is none.
 ///
 /// # Errors
 ///
@@ -155,9 +159,11 @@ pub fn parse_group_filter(filter: impl FnMut(&GroupRef<'_>) -> bool) -> Result<V
 /// is out of range.
 #[doc(alias = "LookupGroup")]
 pub fn lookup_group(name: impl AsRef<OsStr>) -> Result<Option<Group>> {
-    match Who::new(name.as_ref())? {
-        Who::Id(gid) => lookup_gid(gid),
-        Who::Name(name) => Group::open("/etc/group")?.find_name(name),
+    let who = Who::new("group", name.as_ref())?;
+    let Some(groups) = entries::open_if_there::<Group>(GROUP)? else { return Ok(None) };
+    match who {
+        Who::Id(gid) => groups.find_id(gid),
+        Who::Name(name) => groups.find_name(name),
     }
 }
 
@@ -168,7 +174,7 @@ pub fn lookup_group(name: impl AsRef<OsStr>) -> Result<Option<Group>> {
 /// Fails if the file can't be read.
 #[doc(alias = "LookupGid")]
 pub fn lookup_gid(gid: u32) -> Result<Option<Group>> {
-    Group::open("/etc/group")?.find_id(gid)
+    entries::open_if_there::<Group>(GROUP)?.map_or(Ok(None), |groups| groups.find_id(gid))
 }
 
 #[cfg(test)]

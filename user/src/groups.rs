@@ -179,7 +179,7 @@ pub(crate) fn additional_groups<R: BufRead, S: AsRef<OsStr>>(
     file: impl FnOnce() -> Result<Option<Entries<R, Group>>>,
 ) -> Result<Vec<u32>> {
     let groups: Vec<S> = groups.into_iter().collect();
-    let asked = groups.iter().map(|group| Who::new(group.as_ref())).collect::<Result<Vec<_>>>()?;
+    let asked = groups.iter().map(|group| Who::new("group", group.as_ref())).collect::<Result<Vec<_>>>()?;
     let unknown: HashSet<&OsStr> = asked.iter().filter_map(|who| who.name()).collect();
     let mut known: HashMap<OsString, u32> = HashMap::new();
     if !unknown.is_empty()
@@ -252,13 +252,9 @@ mod tests {
         let cut = Group::read(&b"two:x:22:members\n"[..]).max_line(7).additional_groups(["two"]);
         assert_eq!(cut.unwrap_err().kind(), ErrorKind::UnknownGroup);
         for (groups, kind, why) in [
-            (&["one", ""][..], ErrorKind::InvalidInput, r#"user spec "": it is empty"#),
-            (&["-1"], ErrorKind::InvalidInput, r#"user spec "-1": "-1" is neither a name nor an id"#),
-            (
-                &["4294967295"],
-                ErrorKind::InvalidInput,
-                r#"user spec "4294967295": "4294967295": an id is beyond 4294967294"#,
-            ),
+            (&["one", ""][..], ErrorKind::InvalidInput, r#"group "": it is empty"#),
+            (&["-1"], ErrorKind::InvalidInput, r#"group "-1": it is neither a name nor an id"#),
+            (&["4294967295"], ErrorKind::InvalidInput, r#"group "4294967295": an id is beyond 4294967294"#),
             (
                 &["one", "nobody", "none"],
                 ErrorKind::UnknownGroup,

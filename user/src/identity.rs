@@ -7,9 +7,17 @@ use std::path::PathBuf;
 
 use crate::entries::Entries;
 use crate::spec::{Spec, Who};
-use crate::{Error, Group, Passwd, Result, Root};
+use crate::{Error, ErrorKind, Group, Passwd, Result, Root, line, root};
 
 /// What holds where neither the spec nor the files say anything.
+///
+/// ```
+/// let mut defaults = user::Defaults::default();
+/// defaults.home = "/tmp".into();
+/// let nobody = user::Identity::resolve("65534", &defaults, std::io::empty(), std::io::empty())?;
+/// assert_eq!((nobody.gid, nobody.home.to_str()), (0, Some("/tmp")));
+/// # Ok::<(), user::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Defaults {
@@ -21,6 +29,22 @@ pub struct Defaults {
     pub groups: Vec<u32>,
     /// The home of a user who has none: `/`.
     pub home: PathBuf,
+}
+
+impl Defaults {
+    fn check(&self) -> Result<()> {
+        proper("default uid", self.uid)?;
+        proper("default gid", self.gid)?;
+        self.groups.iter().try_for_each(|&gid| proper("default gid", gid))
+    }
+}
+
+/// Refuses what setresuid(2) and its kin take for "leave it as it is", which for root means to stay root.
+pub(crate) fn proper(what: &str, id: u32) -> Result<()> {
+    if id <= line::ID_MAX {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidInput, format_args!("{what} {id}"), "an id is beyond 4294967294"))
 }
 
 impl Default for Defaults {
@@ -60,6 +84,30 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Returns somebody whom no file knows, with no supplementary groups and `/` as home: the `user` of an OCI
+    /// process.
+    ///
+    /// ```
+    /// let mut who = user::Identity::new(1000, 100)?;
+    /// who.add_groups([10, 20])?;
+    /// assert_eq!(who.groups_with_primary(), [100, 10, 20]);
+    /// # Ok::<(), user::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for 4294967295, which is nobody's.
+    pub fn new(uid: u32, gid: u32) -> Result<Identity> {
+        let defaults = Defaults { uid, gid, ..Defaults::default() };
+        defaults.check()?;
+        Ok(Identity::unknown(uid, &defaults))
+    }
+
+    fn unknown(uid: u32, defaults: &Defaults) -> Identity {
+        let Defaults { gid, groups, home, .. } = defaults.clone();
+        Identity { uid, gid, groups, home, shell: None, name: None }
+    }
+
     /// Finds who is meant by a user spec: `user`, `uid`, `user:group`, `uid:gid`, `:group` or nothing.
     ///
     /// - Digits are always an id, never a name, and an id needn't be in the files.
@@ -68,14 +116,23 @@ impl Identity {
     /// - Of several entries that match, the first holds. Lines that are no entries are passed over.
     ///
     /// The files may be any streams, `&[u8]` among them; one that isn't there is [`std::io::empty`]. They are read
-    /// in bounded memory and no further than needed. For the files of a rootfs there is [`Root::resolve`].
+    /// in bounded memory and no further than needed. For `etc/passwd` and `etc/group` of a rootfs there is
+    /// [`Root::resolve`], for others [`Root::open_file`]:
+    ///
+    /// ```no_run
+    /// # use user::{Defaults, Identity, Root};
+    /// let root = Root::open("/srv/rootfs")?;
+    /// let (passwd, group) = (root.open_file("usr/lib/passwd")?, root.open_file("usr/lib/group")?);
+    /// let web = Identity::resolve("web", &Defaults::default(), passwd, group)?;
+    /// # Ok::<(), user::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`UnknownUser`](crate::ErrorKind::UnknownUser) and [`UnknownGroup`](crate::ErrorKind::UnknownGroup) for
-    /// names that aren't in the files; [`InvalidInput`](crate::ErrorKind::InvalidInput) for ids beyond 4294967294
-    /// or with a sign or leading zero, and for more than one colon;
-    /// [`InvalidData`](crate::ErrorKind::InvalidData) for a user in more groups than a process can have.
+    /// [`UnknownUser`](ErrorKind::UnknownUser) and [`UnknownGroup`](ErrorKind::UnknownGroup) for
+    /// names that aren't in the files; [`InvalidInput`](ErrorKind::InvalidInput) for ids beyond 4294967294,
+    /// those of the defaults too, or with a sign or leading zero, and for more than one colon;
+    /// [`InvalidData`](ErrorKind::InvalidData) for a user in more groups than a process can have.
     #[doc(alias = "GetExecUser")]
     pub fn resolve(
         spec: impl AsRef<OsStr>,
@@ -97,9 +154,16 @@ impl Identity {
     }
 
     /// Puts groups behind the supplementary ones, such as those of [`Root::additional_groups`]; each stays once.
-    pub fn add_groups(&mut self, groups: impl IntoIterator<Item = u32>) {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for 4294967295, which is nobody's; then nothing is changed.
+    pub fn add_groups(&mut self, groups: impl IntoIterator<Item = u32>) -> Result<()> {
         let mut seen: HashSet<u32> = self.groups.iter().copied().collect();
-        self.groups.extend(groups.into_iter().filter(|&gid| seen.insert(gid)));
+        let more: Vec<u32> = groups.into_iter().filter(|&gid| seen.insert(gid)).collect();
+        more.iter().try_for_each(|&gid| proper("gid", gid))?;
+        self.groups.extend(more);
+        Ok(())
     }
 }
 
@@ -126,13 +190,14 @@ pub(crate) fn resolve<P: BufRead, G: BufRead>(
     passwd: impl FnOnce() -> Result<Option<Entries<P, Passwd>>>,
     group: impl FnOnce() -> Result<Option<Entries<G, Group>>>,
 ) -> Result<Identity> {
+    defaults.check()?;
     let Spec { user, group: wanted } = Spec::parse(spec)?;
     let mut identity = find_user(user.unwrap_or(Who::Id(defaults.uid)), defaults, passwd()?)?;
     match (wanted, &identity.name) {
         (Some(Who::Id(gid)), _) => (identity.gid, identity.groups) = (gid, Vec::new()),
         (Some(Who::Name(name)), _) => {
-            let gid = group()?.map(|groups| groups.find_gid(name)).transpose()?.flatten();
-            identity.gid = gid.ok_or_else(|| Error::unknown_group(name))?;
+            let groups = group()?.ok_or_else(|| Error::unknown_group(name).without(root::GROUP))?;
+            identity.gid = groups.find_gid(name)?.ok_or_else(|| Error::unknown_group(name))?;
             identity.groups = Vec::new();
         }
         (None, Some(name)) => {
@@ -151,7 +216,8 @@ fn find_user<R: BufRead>(
     let found = match (passwd, user) {
         (Some(passwd), Who::Id(uid)) => passwd.find_id(uid)?,
         (Some(passwd), Who::Name(name)) => passwd.find_name(name)?,
-        (None, _) => None,
+        (None, Who::Id(_)) => None,
+        (None, Who::Name(name)) => return Err(Error::unknown_user(name).without(root::PASSWD)),
     };
     let not_empty = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
     match (found, user) {
@@ -163,14 +229,13 @@ fn find_user<R: BufRead>(
             shell: not_empty(found.shell),
             name: Some(found.name),
         }),
-        (None, Who::Id(uid)) => Ok(Identity {
-            uid,
-            gid: defaults.gid,
-            groups: defaults.groups.clone(),
-            home: defaults.home.clone(),
-            shell: None,
-            name: None,
-        }),
+        (None, Who::Id(uid)) => {
+            let mut identity = Identity::unknown(uid, defaults);
+            // Each once.
+            let groups = std::mem::take(&mut identity.groups);
+            identity.add_groups(groups)?;
+            Ok(identity)
+        }
         (None, Who::Name(name)) => Err(Error::unknown_user(name)),
     }
 }
@@ -178,7 +243,6 @@ fn find_user<R: BufRead>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
     use std::os::unix::ffi::OsStringExt;
     use std::path::Path;
 
@@ -289,10 +353,10 @@ mod tests {
         assert_is("root:", 0, 0, &[0, 1234], "/root");
         assert_is(":grp", 0, 1234, &[], "/root");
         assert_eq!(kind(":adm"), ErrorKind::UnknownGroup);
-        let defaults = Defaults { uid: 4242, gid: 99, groups: vec![7], home: "/home".into() };
+        let defaults = Defaults { uid: 4242, gid: 99, groups: vec![7, 8, 7], home: "/home".into() };
         let unknown = Identity::resolve("", &defaults, PASSWD, GROUP).unwrap();
         assert_eq!((unknown.uid, unknown.gid, unknown.home.to_str()), (4242, 99, Some("/home")));
-        assert_eq!(unknown.groups, [7]);
+        assert_eq!(unknown.groups, [7, 8]);
         assert!(Identity::resolve(":1", &defaults, PASSWD, GROUP).unwrap().groups.is_empty());
         let defaults = Defaults { uid: 42, ..Defaults::default() };
         assert_eq!(Identity::resolve("", &defaults, PASSWD, GROUP).unwrap().gid, 43);
@@ -313,6 +377,28 @@ mod tests {
         assert_eq!(resolve("adm").unwrap().groups_with_primary(), [43, 1234, 555, 12]);
         assert_eq!(resolve("root").unwrap().groups_with_primary(), [0, 1234]);
         assert_eq!(resolve("7:8").unwrap().groups_with_primary(), [8]);
+    }
+
+    #[test]
+    fn the_callers_ids_are_checked_too() {
+        // 4294967295 leaves root what it is.
+        let resolve = |spec: &str, defaults| Identity::resolve(spec, &defaults, PASSWD, GROUP);
+        let defaults = Defaults::default;
+        for (spec, defaults) in [
+            ("", Defaults { uid: u32::MAX, ..defaults() }),
+            ("1", Defaults { gid: u32::MAX, ..defaults() }),
+            ("1", Defaults { groups: vec![1, u32::MAX], ..defaults() }),
+        ] {
+            assert_eq!(resolve(spec, defaults).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+        let mut adm = resolve("adm", defaults()).unwrap();
+        let error = adm.add_groups([7, u32::MAX]).unwrap_err();
+        assert_eq!(error.to_string(), "gid 4294967295: an id is beyond 4294967294");
+        assert_eq!(adm.groups, [1234, 555, 12]);
+        adm.add_groups([7, 555, 7]).unwrap();
+        assert_eq!(adm.groups, [1234, 555, 12, 7]);
+        assert!(Identity::new(u32::MAX, 0).is_err() && Identity::new(0, u32::MAX).is_err());
+        assert_eq!(Identity::new(7, 8).unwrap(), resolve("7:8", defaults()).unwrap());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Maps of ids: who somebody in a user namespace is outside of it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -36,6 +37,24 @@ impl IdRange {
     /// Returns the id after the last one outside.
     fn outside_end(&self) -> u64 {
         u64::from(self.outside) + u64::from(self.length)
+    }
+}
+
+impl FromStr for IdRange {
+    type Err = Error;
+
+    /// Reads a range as it is printed, or with colons between the numbers, as engines take it.
+    ///
+    /// ```
+    /// let range: user::IdRange = "0:100000:65536".parse()?;
+    /// assert_eq!(range, "0 100000 65536".parse()?);
+    /// # Ok::<(), user::Error>(())
+    /// ```
+    fn from_str(text: &str) -> Result<Self> {
+        read::range(text.replace(':', " ").as_bytes()).ok_or_else(|| {
+            let what = format!("id map range {text:?}");
+            Error::new(ErrorKind::InvalidInput, what, read::NOT_A_RANGE)
+        })
     }
 }
 

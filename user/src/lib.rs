@@ -20,12 +20,12 @@
 //! |---|---|---|
 //! | in memory | [`Passwd::parse`], [`Group::parse`], [`SubId::parse`]: nothing is copied | [`Identity::resolve`] |
 //! | a stream | [`Passwd::read`], [`Group::read`], [`SubId::read`] | [`Identity::resolve`] |
-//! | a file | [`Passwd::open`], [`Group::open`], [`SubId::open`] | |
-//! | a rootfs that nobody vouches for | [`Root::passwd`], [`Root::group`], [`Root::subuid`], [`Root::entries`] | [`Root::resolve`] |
+//! | a file | [`Passwd::open`], [`Group::open`], [`SubId::open`] | [`Identity::resolve`] |
+//! | a rootfs that nobody vouches for | [`Root::passwd`], [`Root::group`], [`Root::subuid`], [`Root::entries`] | [`Root::resolve`]; [`Root::open_file`] for other paths |
 //! | this system's `/etc` | [`parse_passwd`], [`parse_group`], [`lookup_user`], [`lookup_group`] | [`identity`] |
 //!
-//! [`Entries`] are an iterator that is strict, for tools: a line that is no entry is an error that tells its number.
-//! All else is lenient, for engines: such a line is passed over. Either way no id is ever guessed: it is decimal
+//! What goes through all entries is strict, for tools: a line that is no entry is an error that tells its number. What
+//! looks somebody up, and [`Entries::lenient`], is lenient, for engines: such a line is passed over. Either way no id is ever guessed: it is decimal
 //! digits from 0 to 4294967294, without a sign and without a leading zero. Text is bytes of any encoding. A lookup
 //! stops at the first match; names and ids are searched for at the speed of memory, and memory is bounded however
 //! long a line or a file is.
@@ -33,7 +33,7 @@
 //! # NSS
 //!
 //! Only files are read. Users whom only LDAP, systemd-userdb or another service of `nsswitch.conf` knows aren't found,
-//! and the shadow file is never opened. That is right for a root filesystem, whose services don't run. On a host where
+//! and the shadow file is never opened by itself. That is right for a root filesystem, whose services don't run. On a host where
 //! it matters, `getent(1)` asks the services in a process of its own and writes what this crate reads:
 //!
 //! ```
@@ -59,8 +59,10 @@
 //! | `CurrentUser`, `CurrentGroup` | [`Passwd::current`], [`Group::current`], [`home`] | |
 //! | `ParseSubID…`, `CurrentUserSubUIDs`, `CurrentUserSubGIDs` | [`SubId`], [`current_subuids`], [`current_subgids`] | ranges without ids, and beyond the last id |
 //! | `ParseIDMap…`, `CurrentProcessUIDMap`, `CurrentProcessGIDMap` | [`IdMap::parse`], [`IdMap::uids_of`], [`IdMap::gids_of`] | |
-//! | `IdentityMapping`, `LoadIdentityMapping` | [`IdMaps`], [`IdMaps::of_user`] | overlaps, overflows, and what `newuidmap` refuses |
+//! | `IdentityMapping`, `LoadIdentityMapping` | [`IdMaps`], [`IdMaps::of_user`] | overlaps, overflows, and what `newuidmap` refuses. An empty map was "each id is itself": that is [`IdMaps::identity`] |
 //! | `MkdirAndChown`, `MkdirAllAndChown`, `WithOnlyNew` | [`MakeDir`] | beneath a root too; nothing is left of a failure; no umask |
+//! | `ErrNoPasswdEntries`, `ErrNoGroupEntries`, `ErrRange` | [`ErrorKind::UnknownUser`], [`ErrorKind::UnknownGroup`], [`ErrorKind::InvalidInput`] | |
+//! | the default `Sgids`, an empty home | [`Defaults`] | default groups hold only for whom the files don't know, and without a group in the spec; an empty home is the default one |
 //! | `User`, `Group` | [`Passwd`], [`Group`] | text is bytes of any encoding; the password is not read |
 //! | (runc's `Eaccess`) | [`Identity::can_access`] | supplementary groups count (CVE-2022-29526) |
 #![deny(unsafe_code)]

@@ -66,7 +66,8 @@ impl<R: BufRead> Lines<R> {
             Place::Partial { long } => (&*self.partial, long),
         };
         self.goes_on = long;
-        Ok(Some(given(line, long, first)))
+        let line = without_bom(line, first);
+        Ok(Some(if long { Line::Long(line) } else { Line::Whole(without_cr(line)) }))
     }
 
     /// Returns the next line that may hold the needle: none that holds it is left out, but others are among them.
@@ -154,23 +155,26 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// The lines of what is in memory, as [`Lines`] has them.
-pub(crate) fn in_memory(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
+/// The lines of what is in memory, as [`Lines`] has them; none is too long.
+pub(crate) fn in_memory(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut rest, mut first) = (bytes, true);
     std::iter::from_fn(move || {
         let end = find(rest, b'\n').unwrap_or(rest.len());
-        let (line, long) = (&rest[..end.min(LINE_MAX)], end > LINE_MAX);
-        let ended = rest.is_empty();
+        let (line, ended) = (&rest[..end], rest.is_empty());
         rest = rest.get(end + 1..).unwrap_or_default();
-        let line = given(line, long, std::mem::take(&mut first));
+        let line = without_cr(without_bom(line, std::mem::take(&mut first)));
         (!ended).then_some(line)
     })
 }
 
-/// Takes off what isn't the line's: a carriage return, and the mark that some editors put before the first name.
-fn given(line: &[u8], long: bool, first: bool) -> Line<'_> {
-    let line = if first { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
-    if long { Line::Long(line) } else { Line::Whole(line.strip_suffix(b"\r").unwrap_or(line)) }
+/// Takes off the half of a line end that other systems have.
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Takes off the mark that some editors put before the first name.
+fn without_bom(line: &[u8], first: bool) -> &[u8] {
+    if first { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line }
 }
 
 fn fill<R: BufRead>(reader: &mut R) -> io::Result<&[u8]> {
@@ -223,7 +227,7 @@ mod tests {
         for capacity in 1..40 {
             assert_eq!(all(BufReader::with_capacity(capacity, &text[..]), 10), expected, "{capacity}");
         }
-        let short: Vec<_> = in_memory(text).map(|line| owned(&line)).collect();
+        let short: Vec<_> = in_memory(text).map(|line| (true, line.to_vec())).collect();
         assert_eq!(short, all(&text[..], LINE_MAX));
         assert_eq!(all(&b"\n\n"[..], 10).len(), 2);
         assert_eq!(in_memory(b"").count() + all(&b""[..], 10).len(), 0);

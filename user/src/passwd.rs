@@ -11,6 +11,8 @@ use crate::line;
 use crate::spec::Who;
 use crate::{Result, sys};
 
+const PASSWD: &str = "/etc/passwd";
+
 /// A user, as a line of [`passwd(5)`] tells it.
 ///
 /// A line is an entry only if it has a name and both ids, of decimal digits from 0 to 4294967294; no id is
@@ -37,21 +39,26 @@ pub struct Passwd {
 
 /// A [`Passwd`] as it stands in memory: nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // as in Passwd
 #[non_exhaustive]
 pub struct PasswdRef<'a> {
+    /// The login name.
     pub name: &'a OsStr,
+    /// The user id.
     pub uid: u32,
+    /// The id of the primary group.
     pub gid: u32,
+    /// The comment, by custom the person's name.
     pub gecos: &'a OsStr,
+    /// The home directory; may be empty.
     pub home: &'a Path,
+    /// The login shell; may be empty.
     pub shell: &'a Path,
 }
 
 impl Passwd {
     /// Reads entries that are in memory; a line that is none is one `Err`, which tells its number.
     ///
-    /// Nothing is copied: `Passwd::from` makes an entry that outlives the memory.
+    /// Nothing is copied, so a line may be of any length: `Passwd::from` makes an entry that outlives the memory.
     ///
     /// ```
     /// let file = b"matt:x:1000:100:Matt:/home/matt:/bin/sh\nmangled:x:zero:0::/:\n";
@@ -64,6 +71,11 @@ impl Passwd {
     }
 
     /// Reads entries from a stream.
+    ///
+    /// ```
+    /// let users = user::Passwd::read(std::io::stdin().lock());
+    /// # drop(users);
+    /// ```
     pub fn read<R: BufRead>(reader: R) -> Entries<R, Passwd> {
         Entries::new(reader)
     }
@@ -93,7 +105,7 @@ impl Passwd {
     /// # Errors
     ///
     /// Fails if the file can't be read.
-    #[doc(alias = "CurrentUser")]
+    #[doc(alias("CurrentUser", "get_user_by_uid"))]
     pub fn current() -> Result<Option<Passwd>> {
         lookup_uid(sys::uid())
     }
@@ -162,10 +174,11 @@ pub fn parse_passwd() -> Result<Vec<Passwd>> {
 /// Fails if the file can't be read.
 #[doc(alias = "ParsePasswdFilter")]
 pub fn parse_passwd_filter(filter: impl FnMut(&PasswdRef<'_>) -> bool) -> Result<Vec<Passwd>> {
-    Passwd::open("/etc/passwd")?.find_all(filter)
+    Passwd::open(PASSWD)?.find_all(filter)
 }
 
-/// Returns the first user of this system's `/etc/passwd` of this name; a name of digits is an id.
+/// Returns the first user of this system's `/etc/passwd` of this name; a name of digits is an id. Without that file
+/// there is nobody.
 ///
 /// ```
 /// let root = user::lookup_user("root")?.expect("every system has one");
@@ -179,9 +192,11 @@ pub fn parse_passwd_filter(filter: impl FnMut(&PasswdRef<'_>) -> bool) -> Result
 /// is out of range.
 #[doc(alias = "LookupUser")]
 pub fn lookup_user(name: impl AsRef<OsStr>) -> Result<Option<Passwd>> {
-    match Who::new(name.as_ref())? {
-        Who::Id(uid) => lookup_uid(uid),
-        Who::Name(name) => Passwd::open("/etc/passwd")?.find_name(name),
+    let who = Who::new("user", name.as_ref())?;
+    let Some(users) = entries::open_if_there::<Passwd>(PASSWD)? else { return Ok(None) };
+    match who {
+        Who::Id(uid) => users.find_id(uid),
+        Who::Name(name) => users.find_name(name),
     }
 }
 
@@ -192,7 +207,7 @@ pub fn lookup_user(name: impl AsRef<OsStr>) -> Result<Option<Passwd>> {
 /// Fails if the file can't be read.
 #[doc(alias = "LookupUid")]
 pub fn lookup_uid(uid: u32) -> Result<Option<Passwd>> {
-    Passwd::open("/etc/passwd")?.find_id(uid)
+    entries::open_if_there::<Passwd>(PASSWD)?.map_or(Ok(None), |users| users.find_id(uid))
 }
 
 /// Returns the home directory of this process's user: `$HOME` if it is set and not empty, else what

@@ -10,8 +10,8 @@ use crate::beneath::{self, RootFile};
 use crate::entries::{Entries, Entry};
 use crate::{Defaults, Error, Group, Identity, Passwd, Result, SubId, groups, identity};
 
-const PASSWD: &str = "etc/passwd";
-const GROUP: &str = "etc/group";
+pub(crate) const PASSWD: &str = "etc/passwd";
+pub(crate) const GROUP: &str = "etc/group";
 
 /// The largest file that is read, unless the caller says otherwise: 900,000 users.
 const MAX_SIZE: u64 = 64 << 20;
@@ -32,7 +32,11 @@ const MAX_SIZE: u64 = 64 << 20;
 /// # Ok::<(), user::Error>(())
 /// ```
 ///
-/// A network filesystem beneath it may still keep a read waiting.
+/// A network filesystem beneath it may still keep a read waiting. Where there is no `/proc` (see [`proc(5)`]), a file
+/// has to be found a second time to open it: what somebody puts there in between is opened then, though it isn't
+/// read unless it is a regular file.
+///
+/// [`proc(5)`]: https://man7.org/linux/man-pages/man5/proc.5.html
 #[derive(Debug)]
 pub struct Root {
     directory: OwnedFd,
@@ -48,6 +52,16 @@ impl Root {
     pub fn open(path: impl AsRef<Path>) -> Result<Root> {
         let path = path.as_ref();
         beneath::open_directory(path).map(Root::from).map_err(|error| Error::io(path, &error))
+    }
+
+    /// Returns another handle on the same directory.
+    ///
+    /// # Errors
+    ///
+    /// Fails if this process can't open more files.
+    pub fn try_clone(&self) -> Result<Root> {
+        let directory = self.directory.try_clone().map_err(|error| Error::io(Path::new("/"), &error))?;
+        Ok(Root { directory, max_size: self.max_size })
     }
 
     /// Lets files be this large, in bytes; 64 MiB if nothing is said.
@@ -136,8 +150,17 @@ impl Root {
     /// device, a directory, or a file that is too large. Reading from it fails in that way too when it grows.
     pub fn entries<E: Entry>(&self, path: impl AsRef<Path>) -> Result<Entries<RootFile, E>> {
         let path = path.as_ref();
-        let opened = beneath::open(self.directory.as_fd(), path, self.max_size);
-        Ok(Entries::new(opened.map_err(|error| Error::io(path, &error))?).named(path.to_owned()))
+        Ok(Entries::new(self.open_file(path)?).named(path.to_owned()))
+    }
+
+    /// Opens a regular file at any path, to be read as a stream: see [`Identity::resolve`].
+    ///
+    /// # Errors
+    ///
+    /// As [`entries`](Self::entries).
+    pub fn open_file(&self, path: impl AsRef<Path>) -> Result<RootFile> {
+        let path = path.as_ref();
+        beneath::open(self.directory.as_fd(), path, self.max_size).map_err(|error| Error::io(path, &error))
     }
 
     fn open_static<E: Entry>(&self, path: &'static str) -> Result<Entries<RootFile, E>> {

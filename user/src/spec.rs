@@ -14,8 +14,9 @@ pub(crate) enum Who<'a> {
 }
 
 impl<'a> Who<'a> {
-    pub(crate) fn new(text: &'a OsStr) -> Result<Self> {
-        Who::parse(text.as_bytes()).map_err(|why| Error::spec(text, why))
+    /// Reads what a person gave for a user or a group, which `what` says.
+    pub(crate) fn new(what: &str, text: &'a OsStr) -> Result<Self> {
+        Who::parse(text.as_bytes()).map_err(|why| Error::given(what, text, why))
     }
 
     pub(crate) fn name(self) -> Option<&'a OsStr> {
@@ -28,14 +29,11 @@ impl<'a> Who<'a> {
     /// Digits always mean the id. Looked up as a name first, they made root of everyone for whom an image had
     /// a user "1000" with the id 0 (CVE-2016-3697); falling back to the name does the same for ids out of
     /// range.
-    fn parse(text: &'a [u8]) -> std::result::Result<Self, String> {
-        let said = || String::from_utf8_lossy(text);
+    fn parse(text: &'a [u8]) -> std::result::Result<Self, &'static str> {
         match text {
-            [] => Err("it is empty".to_owned()),
-            [b'+' | b'-', ..] => Err(format!("{:?} is neither a name nor an id", said())),
-            text if text.iter().all(u8::is_ascii_digit) => {
-                line::id(text).map(Who::Id).map_err(|why| format!("{:?}: {why}", said()))
-            }
+            [] => Err("it is empty"),
+            [b'+' | b'-', ..] => Err("it is neither a name nor an id"),
+            text if text.iter().all(u8::is_ascii_digit) => line::id(text).map(Who::Id),
             text => Ok(Who::Name(OsStr::from_bytes(text))),
         }
     }
@@ -53,12 +51,18 @@ impl<'a> Spec<'a> {
         let mut sides = spec.as_bytes().splitn(3, |&byte| byte == b':');
         let mut side = || {
             let text = sides.next().filter(|text| !text.is_empty());
-            text.map(Who::parse).transpose().map_err(|why| Error::spec(spec, why))
+            text.map(Who::parse).transpose().map_err(|why| match text {
+                Some(text) if text != spec.as_bytes() => {
+                    let side = OsStr::from_bytes(text);
+                    Error::given("user spec", spec, format_args!("{side:?}: {why}"))
+                }
+                _ => Error::given("user spec", spec, why),
+            })
         };
         let (user, group) = (side()?, side()?);
         match sides.next() {
             None => Ok(Spec { user, group }),
-            Some(_) => Err(Error::spec(spec, "there is more than one colon")),
+            Some(_) => Err(Error::given("user spec", spec, "there is more than one colon")),
         }
     }
 }

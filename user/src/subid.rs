@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::entries::{self, Entries, Entry};
-use crate::{Owner, Passwd, Result, line, sys};
+use crate::{Error, ErrorKind, Owner, Result, line};
 
 /// A range of ids that a user may map into a user namespace, as a line of [`subuid(5)`] or [`subgid(5)`] tells it.
 ///
@@ -29,15 +29,30 @@ pub struct SubId {
 
 /// A [`SubId`] as it stands in memory: nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // as in SubId
 #[non_exhaustive]
 pub struct SubIdRef<'a> {
+    /// The user whose range it is: a login name, or a user id in digits.
     pub owner: &'a OsStr,
+    /// The first id of the range.
     pub first: u32,
+    /// How many ids there are.
     pub length: u32,
 }
 
 impl SubId {
+    /// Makes a range that no file has, such as one that `getsubids(1)` tells.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a range without ids, or beyond 4294967294.
+    pub fn new(owner: impl Into<OsString>, first: u32, length: u32) -> Result<SubId> {
+        let range = SubId { owner: owner.into(), first, length };
+        check(first, length).map(|()| range).map_err(|why| {
+            let what = format!("range of {length} ids from {first}");
+            Error::new(ErrorKind::InvalidInput, what, why)
+        })
+    }
+
     /// Reads entries that are in memory; a line that is none is one `Err`, which tells its number.
     ///
     /// ```
@@ -87,30 +102,40 @@ impl<R: BufRead> Entries<R, SubId> {
     }
 }
 
-/// Returns the subordinate user ids of this process's user, from this system's `/etc/subuid`.
+/// Tells why a range is none.
+fn check(first: u32, length: u32) -> std::result::Result<(), &'static str> {
+    match u64::from(first) + u64::from(length) {
+        _ if length == 0 => Err("it holds no id"),
+        end if end > u64::from(line::ID_MAX) + 1 => Err("it goes beyond 4294967294"),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the subordinate user ids of this process's user, [`Owner::current`], from this system's `/etc/subuid`.
+/// Without that file there are none.
 ///
 /// # Errors
 ///
-/// [`NotFound`](crate::ErrorKind::NotFound) without such a file.
+/// Fails if the file, or `/etc/passwd`, can't be read.
 #[doc(alias = "CurrentUserSubUIDs")]
 pub fn current_subuids() -> Result<Vec<SubId>> {
     of_current("/etc/subuid")
 }
 
-/// Returns the subordinate group ids of this process's user, from this system's `/etc/subgid`.
+/// Returns the subordinate group ids of this process's user, [`Owner::current`], from this system's `/etc/subgid`.
+/// Without that file there are none.
 ///
 /// # Errors
 ///
-/// [`NotFound`](crate::ErrorKind::NotFound) without such a file.
+/// Fails if the file, or `/etc/passwd`, can't be read.
 #[doc(alias = "CurrentUserSubGIDs")]
 pub fn current_subgids() -> Result<Vec<SubId>> {
     of_current("/etc/subgid")
 }
 
-fn of_current(path: &str) -> Result<Vec<SubId>> {
-    // A user whom the files don't know may still have ranges by id.
-    let name = Passwd::current()?.map(|user| user.name).unwrap_or_default();
-    SubId::open(path)?.of_user(&Owner { name, uid: sys::uid(), gid: sys::gid() })
+fn of_current(path: &'static str) -> Result<Vec<SubId>> {
+    let owner = Owner::current()?;
+    entries::open_if_there::<SubId>(path)?.map_or(Ok(Vec::new()), |ranges| ranges.of_user(&owner))
 }
 
 impl From<SubIdRef<'_>> for SubId {
@@ -136,11 +161,8 @@ impl Entry for SubId {
             [_, _, _, _] => return Err("there are too many fields"),
             _ => return Err("fields are missing"),
         };
-        match u64::from(first) + u64::from(length) {
-            _ if length == 0 => Err("it holds no id"),
-            end if end > u64::from(line::ID_MAX) + 1 => Err("it goes beyond 4294967294"),
-            _ => Ok(SubIdRef { owner: OsStr::from_bytes(owner), first, length }),
-        }
+        check(first, length)?;
+        Ok(SubIdRef { owner: OsStr::from_bytes(owner), first, length })
     }
 
     fn name_of<'e>(entry: &'e SubIdRef<'_>) -> &'e OsStr {
@@ -182,6 +204,14 @@ mod tests {
             let error = read(line).unwrap_err().to_string();
             assert!(error.starts_with("subid line 1 ") && error.ends_with(&format!(": {why}")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_range_that_is_made_holds_ids_that_there_are() {
+        assert_eq!(SubId::new("matt", 5, 2).unwrap(), SubId { owner: "matt".into(), first: 5, length: 2 });
+        let error = SubId::new("matt", 5, 0).unwrap_err();
+        assert_eq!(error.to_string(), "range of 0 ids from 5: it holds no id");
+        assert!(SubId::new("matt", 1, u32::MAX).is_err());
     }
 
     #[test]

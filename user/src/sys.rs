@@ -42,6 +42,9 @@ const PATH_MAX: usize = 4096;
 /// How often a lookup that a rename disturbed is tried again.
 const TRIES: u32 = 128;
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!("the numbers below are those of Linux");
+
 /// Of asm-generic/fcntl.h, or what the architecture has instead.
 mod numbers {
     use std::ffi::{c_int, c_long};

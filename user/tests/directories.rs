@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         one_directory_is_made_only_in_one_that_is_there,
         what_is_no_directory_is_an_error,
         nothing_is_left_of_a_failure,
+        nobody_is_given_a_directory,
         links_stay_beneath_the_root,
         links_stay_beneath_the_root_without_openat2,
     ])
@@ -144,6 +145,17 @@ fn nothing_is_left_of_a_failure() -> Outcome {
     let error = MakeDir::new(own.0 + 1, own.1, 0o755).create_all(ground.path("a/b/c")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert_eq!(fs::read_dir(&ground.0)?.count(), 0);
+    Ok(())
+}
+
+fn nobody_is_given_a_directory() -> Outcome {
+    // For chown(2) the last id means that the owner stays who it is: here root.
+    let ground = Ground::new()?;
+    for (uid, gid) in [(u32::MAX, 0), (0, u32::MAX)] {
+        let error = MakeDir::new(uid, gid, 0o755).create(ground.path("a")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    assert!(!ground.path("a").exists());
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use grounds::faults::Refused;
 use grounds::{Outcome, Stop, ignored, tests};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use user::{Defaults, ErrorKind, Group, Identity, Owner, Passwd, Root};
 
@@ -39,6 +39,14 @@ fn main() -> ExitCode {
         any_file_beneath_the_root_can_be_read,
         files_beneath_the_root_are_read_without_proc,
         files_beneath_the_root_are_read_without_proc_and_openat2,
+        what_takes_the_place_of_a_file_is_never_read_without_proc,
+        what_takes_the_place_of_a_file_is_never_read_without_proc_and_openat2,
+        a_missing_file_is_told_by_its_name,
+        a_bad_line_is_told_by_its_file_and_number,
+        files_at_other_paths_tell_who_is_meant,
+        magic_links_lead_nowhere,
+        magic_links_lead_nowhere_without_openat2,
+        the_shadow_file_is_never_opened,
         what_takes_the_place_of_a_file_is_never_opened,
         what_takes_the_place_of_a_file_is_never_opened_without_openat2,
         a_path_goes_on_only_behind_a_directory,
@@ -260,7 +268,7 @@ fn any_file_beneath_the_root_can_be_read() -> Outcome {
     let users: Vec<_> = root.entries::<Passwd>("/usr/lib/passwd")?.collect();
     assert_eq!(users[0].as_ref().expect("an entry").name, "matt");
     let error = users[1].as_ref().expect_err("no entry");
-    assert_eq!(error.to_string(), r#"passwd line 2 "mangled": fields are missing"#);
+    assert_eq!(error.to_string(), r#""/usr/lib/passwd" line 2 "mangled": fields are missing"#);
     assert_eq!(root.additional_groups(["wheel", "users", "7"])?, [10, 100, 7]);
     assert_eq!(root.group()?.gids_of("matt")?, [10]);
     let matt = Owner { name: "matt".into(), uid: 1, gid: 1 };
@@ -352,6 +360,97 @@ fn opened(path: &Path) -> Result<impl Fn() -> Result<usize, Stop> + use<>, Stop>
         Err(Errno::EAGAIN) => Ok(0),
         Err(error) => Err(error.into()),
     })
+}
+
+fn what_takes_the_place_of_a_file_is_never_read_without_proc() -> Outcome {
+    // It may be opened, but what is read is a regular file, or nothing.
+    without_proc()?;
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "matt:x:1:1::/:\n")?;
+    make_pipe(&ground.path("etc/pipe"))?;
+    let (found, refused) = exchange_while_resolving(&ground)?;
+    assert!(found > 0 && refused > 0, "{found} found, {refused} refused");
+    Ok(())
+}
+
+fn what_takes_the_place_of_a_file_is_never_read_without_proc_and_openat2() -> Outcome {
+    refuse_openat2()?;
+    what_takes_the_place_of_a_file_is_never_read_without_proc()
+}
+
+fn a_missing_file_is_told_by_its_name() -> Outcome {
+    let ground = Ground::new()?;
+    for (spec, kind, text, path) in [
+        ("web", ErrorKind::UnknownUser, r#"find user "web": there is no "etc/passwd""#, "etc/passwd"),
+        ("0:www", ErrorKind::UnknownGroup, r#"find group "www": there is no "etc/group""#, "etc/group"),
+    ] {
+        let error = ground.resolve(spec).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
+        assert_eq!(error.path(), Some(Path::new(path)));
+    }
+    Ok(())
+}
+
+fn a_bad_line_is_told_by_its_file_and_number() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "# people\nmatt:x:1:1::/:\nmangled:x:no:1\n")?;
+    let root = Root::open(ground.path(""))?;
+    let path = ground.path("etc/passwd");
+    let mut beneath = root.passwd()?;
+    assert!(beneath.next().is_some_and(|matt| matt.is_ok()) && beneath.line_number() == 2);
+    let (beneath, open) = (beneath.next(), Passwd::open(&path)?.nth(1));
+    for (error, path) in [(beneath, Path::new("etc/passwd")), (open, &path)] {
+        let error = error.expect("a line").unwrap_err();
+        assert_eq!(error.to_string(), format!("{path:?} line 3 \"mangled\": an id is not a number"));
+        assert_eq!((error.path(), error.line()), (Some(path), Some(3)));
+    }
+    Ok(())
+}
+
+fn files_at_other_paths_tell_who_is_meant() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("usr/lib/passwd", "web:x:33:33::/:\n")?;
+    ground.write("usr/lib/group", "logs:x:44:web\n")?;
+    let root = Root::open(ground.path(""))?.try_clone()?;
+    let (passwd, group) = (root.open_file("usr/lib/passwd")?, root.open_file("usr/lib/group")?);
+    assert_eq!(Identity::resolve("web", &Defaults::default(), passwd, group)?.groups, [44]);
+    make_pipe(&ground.path("pipe"))?;
+    assert_eq!(root.open_file("pipe").unwrap_err().kind(), ErrorKind::InvalidData);
+    Ok(())
+}
+
+fn magic_links_lead_nowhere() -> Outcome {
+    grounds::mountns()?;
+    let ground = Ground::new()?;
+    fs::create_dir(ground.path("proc"))?;
+    mount(Some("/proc"), &ground.path("proc"), None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    let outside = ground.0.join("outside/etc/passwd");
+    let mut found = Vec::new();
+    for link in ["self/root", "self/cwd/..", "thread-self/root", "1/root", "self/fd/0"] {
+        let target = Path::new("/proc").join(link).join(outside.strip_prefix("/")?);
+        ground.link("etc/passwd", target)?;
+        found.extend(ground.resolve("matt"));
+    }
+    // Or what is in it would be removed with the rest.
+    umount2(&ground.path("proc"), MntFlags::MNT_DETACH)?;
+    assert_eq!(found, []);
+    Ok(())
+}
+
+fn magic_links_lead_nowhere_without_openat2() -> Outcome {
+    refuse_openat2()?;
+    magic_links_lead_nowhere()
+}
+
+fn the_shadow_file_is_never_opened() -> Outcome {
+    let ground = Ground::new()?;
+    ground.write("etc/passwd", "matt:x:1:1::/:\n")?;
+    ground.write("etc/group", "wheel:x:10:matt\n")?;
+    ground.write("etc/shadow", "matt:secret:19000:0:99999:7:::\n")?;
+    let opened = opened(&ground.path("etc/shadow"))?;
+    assert_eq!(ground.resolve("matt")?.groups, [10]);
+    assert_eq!(opened()?, 0);
+    Ok(())
 }
 
 fn a_path_goes_on_only_behind_a_directory() -> Outcome {

@@ -212,6 +212,7 @@ fn identity(mut bytes: &[u8]) {
     let noise = b"\n# a comment\n\nno entry\n+nis:::\nbad:x:-1:0\n";
     let with_noise = resolve(&[passwd, noise].concat(), &[group, noise].concat());
     assert_eq!(found, with_noise, "lines that are no entries count");
+    assert_eq!(found.as_ref().ok(), plain(spec.as_bytes(), passwd, group).as_ref(), "the model has another");
     let streams = Identity::resolve(spec, &Defaults::default(), tiny(passwd), tiny(group));
     assert_eq!(found, streams.map_err(|error| error.to_string()), "the size of a buffer matters");
     let who = match found {
@@ -219,18 +220,52 @@ fn identity(mut bytes: &[u8]) {
         Err(error) => return one_line(error),
     };
     assert!(who.uid <= ID_MAX && who.gid <= ID_MAX);
-    let mut sides = spec.as_bytes().splitn(2, |&byte| byte == b':').map(<[u8]>::to_vec);
-    let (user, wanted) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
-    if !user.is_empty() && user.iter().all(u8::is_ascii_digit) {
-        assert_eq!(user, who.uid.to_string().as_bytes(), "digits are an id");
-    }
-    if !wanted.is_empty() && wanted.iter().all(u8::is_ascii_digit) {
-        assert_eq!(wanted, who.gid.to_string().as_bytes(), "digits are an id");
-    }
-    assert!(wanted.is_empty() || who.groups.is_empty(), "groups besides the one that was asked for");
     let unique: HashSet<_> = who.groups.iter().collect();
     assert_eq!(unique.len(), who.groups.len(), "a group twice");
     assert_eq!(who.groups_with_primary()[0], who.gid);
+}
+
+/// Who is meant, found line by line; without an answer it must be an error.
+fn plain(spec: &[u8], passwd: &[u8], group: &[u8]) -> Option<Identity> {
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let sides: Vec<_> = spec.split(|&byte| byte == b':').collect();
+    let [user, wanted] = match sides[..] {
+        [user] => [user, b""],
+        [user, wanted] => [user, wanted],
+        _ => return None,
+    };
+    for side in [user, wanted] {
+        if (digits(side) && number(side, ID_MAX).is_none())
+            || side.starts_with(b"+")
+            || side.starts_with(b"-")
+        {
+            return None;
+        }
+    }
+    let users: Vec<_> = Passwd::parse(passwd).filter_map(Result::ok).collect();
+    let groups: Vec<_> = Group::parse(group).filter_map(Result::ok).collect();
+    let uid = if user.is_empty() { Some(0) } else { number(user, ID_MAX) };
+    let found = users.iter().find(|entry| match uid {
+        Some(uid) => entry.uid == uid,
+        None => entry.name.as_bytes() == user,
+    });
+    let mut who = Identity::new(found.map_or(uid, |entry| Some(entry.uid))?, 0).unwrap();
+    if let Some(entry) = found {
+        (who.gid, who.name) = (entry.gid, Some(entry.name.to_owned()));
+        if !entry.home.as_os_str().is_empty() {
+            entry.home.clone_into(&mut who.home);
+        }
+        who.shell = (!entry.shell.as_os_str().is_empty()).then(|| entry.shell.to_owned());
+        if wanted.is_empty() {
+            let of = groups.iter().filter(|group| group.members().any(|member| member == entry.name));
+            who.add_groups(of.map(|group| group.gid)).unwrap();
+        }
+    }
+    if !wanted.is_empty() {
+        let named = || groups.iter().find(|group| group.name.as_bytes() == wanted);
+        who.gid = number(wanted, ID_MAX).or_else(|| named().map(|group| group.gid))?;
+    }
+    Some(who)
 }
 
 fn idmap(mut bytes: &[u8]) {

@@ -11,6 +11,8 @@ use crate::{Error, ErrorKind, Result, line};
 /// More than 340 lines of three numbers, each padded to ten digits.
 const FILE_MAX: u64 = 1 << 16;
 
+pub(super) const NOT_A_RANGE: &str = "it is not three decimal numbers of 32 bits";
+
 /// A line that is no range of a map: its number, its text, and why.
 struct BadLine<'a>(usize, &'a [u8], String);
 
@@ -119,7 +121,7 @@ fn lines(bytes: &[u8]) -> std::result::Result<IdMap, BadLine<'_>> {
         if number > check::RANGES_MAX {
             return Err(BadLine(number, line, format!("there are more than {} ranges", check::RANGES_MAX)));
         }
-        let why = || "it is not three decimal numbers of 32 bits".to_owned();
+        let why = || NOT_A_RANGE.to_owned();
         ranges.push(range(line).ok_or_else(|| BadLine(number, line, why()))?);
     }
     check::ranges(&ranges)
@@ -127,7 +129,7 @@ fn lines(bytes: &[u8]) -> std::result::Result<IdMap, BadLine<'_>> {
     Ok(IdMap::of_checked(ranges.into()))
 }
 
-fn range(line: &[u8]) -> Option<IdRange> {
+pub(super) fn range(line: &[u8]) -> Option<IdRange> {
     let mut words = line.split(|byte| b" \t".contains(byte)).filter(|word| !word.is_empty());
     // A leading zero is refused: newuidmap(1) would take it for octal, the kernel does not.
     let mut next = || line::length(words.next()?).ok();

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::{IdMap, IdRange};
-use crate::{Error, ErrorKind, Passwd, Result, SubId, line};
+use crate::{Error, ErrorKind, Passwd, PasswdRef, Result, SubId, line, sys};
 
 /// A user with subordinate ids, as [`newuidmap(1)`] and [`newgidmap(1)`] know the one who asks them.
 ///
@@ -24,6 +24,25 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// Returns the user of this process, by its real ids; the name is empty if `/etc/passwd` doesn't know the user,
+    /// who may have subordinate ids by the uid all the same.
+    ///
+    /// ```
+    /// # use user::{IdMaps, Owner};
+    /// let me = Owner::current()?;
+    /// let maps = IdMaps::rootless(&me, user::current_subuids()?, user::current_subgids()?)?;
+    /// assert_eq!(maps.root()?, (me.uid, me.gid));
+    /// # Ok::<(), user::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if `/etc/passwd` can't be read.
+    pub fn current() -> Result<Owner> {
+        let name = Passwd::current()?.map(|user| user.name).unwrap_or_default();
+        Ok(Owner { name, uid: sys::uid(), gid: sys::gid() })
+    }
+
     /// Returns whether subordinate ids are this user's, by the name or by the uid in digits.
     ///
     /// ```
@@ -45,6 +64,12 @@ impl Owner {
 impl From<&Passwd> for Owner {
     fn from(user: &Passwd) -> Self {
         Owner { name: user.name.clone(), uid: user.uid, gid: user.gid }
+    }
+}
+
+impl From<PasswdRef<'_>> for Owner {
+    fn from(user: PasswdRef<'_>) -> Self {
+        Owner { name: user.name.to_owned(), uid: user.uid, gid: user.gid }
     }
 }
 
