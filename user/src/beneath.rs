@@ -14,19 +14,24 @@ use crate::sys::{self, DIRECTORY, LOOK, NO_FOLLOW, READ};
 /// As many symbolic links as the kernel follows.
 const LINKS_MAX: u32 = 40;
 
+/// No directory is deeper: each on the way is held open.
+const DEPTH_MAX: usize = 100;
+
 /// An open file beneath a [`Root`](crate::Root).
 ///
 /// It is read as a stream, and no more of it than the root allows.
 #[derive(Debug)]
 pub struct RootFile {
-    file: BufReader<File>,
+    /// None for a file that says that it is empty: so say those of procfs, which is no reason to read them.
+    file: Option<BufReader<File>>,
     left: u64,
     max: u64,
 }
 
 impl BufRead for RootFile {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let buffer = self.file.fill_buf()?;
+        let Some(file) = &mut self.file else { return Ok(&[]) };
+        let buffer = file.fill_buf()?;
         // It was small enough when it was opened, but files grow.
         if buffer.len() as u64 > self.left {
             return Err(too_large(self.max));
@@ -36,7 +41,9 @@ impl BufRead for RootFile {
 
     fn consume(&mut self, amount: usize) {
         self.left = self.left.saturating_sub(amount as u64);
-        self.file.consume(amount);
+        if let Some(file) = &mut self.file {
+            file.consume(amount);
+        }
     }
 }
 
@@ -54,11 +61,20 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 
 /// Opens a regular file of no more than so many bytes.
 pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, max: u64) -> io::Result<RootFile> {
-    let (file, size) = open_regular(root, path.as_os_str().as_bytes())?.ok_or_else(not_regular)?;
+    let path = path.as_os_str().as_bytes();
+    let place = find(root, path, LOOK)?;
+    let size = size_of_regular(&place)?;
     if size > max {
         return Err(too_large(max));
     }
-    Ok(RootFile { file: BufReader::with_capacity(buffer_for(size), file), left: max, max })
+    if size == 0 {
+        return Ok(RootFile { file: None, left: 0, max });
+    }
+    let file = match sys::open_found(&place)? {
+        Some(file) => file,
+        None => open_again(root, path)?,
+    };
+    Ok(RootFile { file: Some(BufReader::with_capacity(buffer_for(size), file)), left: max, max })
 }
 
 pub(crate) fn not_regular() -> io::Error {
@@ -73,21 +89,16 @@ fn too_large(max: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// Opens a regular file, and tells its size; `None` if it is something else, which is not opened at all: to open a
-/// device may do harm.
-fn open_regular(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Option<(File, u64)>> {
-    let place = find(root, path, LOOK)?;
+/// What is no regular file is not opened at all: to open a device may do harm.
+fn size_of_regular(place: &File) -> io::Result<u64> {
     let found = place.metadata()?;
-    if !found.is_file() {
-        return Ok(None);
-    }
-    if let Some(file) = sys::open_found(&place)? {
-        return Ok(Some((file, found.len())));
-    }
-    // Without /proc it has to be found again, and may have been exchanged meanwhile.
+    if found.is_file() { Ok(found.len()) } else { Err(not_regular()) }
+}
+
+/// Without /proc a file has to be found again, and may have been exchanged meanwhile.
+fn open_again(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<File> {
     let file = find(root, path, READ)?;
-    let found = file.metadata()?;
-    Ok(found.is_file().then_some((file, found.len())))
+    size_of_regular(&file).map(|_| file)
 }
 
 /// Opens what a path leads to as if the root were `/`.
@@ -137,6 +148,9 @@ fn walk(root: BorrowedFd<'_>, path: &[u8], flags: i32) -> io::Result<File> {
             }
         } else if kind.is_dir() {
             way.push(place);
+            if way.len() > DEPTH_MAX {
+                return Err(io::Error::from_raw_os_error(sys::ENAMETOOLONG));
+            }
         } else if !names.is_empty() {
             return Err(io::Error::from_raw_os_error(sys::ENOTDIR));
         } else if flags == LOOK {

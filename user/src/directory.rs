@@ -12,6 +12,9 @@ use crate::identity::proper;
 use crate::sys::{self, DIRECTORY, LOOK, NO_FOLLOW, READ};
 use crate::{Error, Result, Root, beneath};
 
+/// As many directories are made at most: all of them are held open.
+const NEW_MAX: usize = 100;
+
 /// Makes directories that belong to somebody, with a mode that no umask changes.
 ///
 /// ```
@@ -25,7 +28,7 @@ use crate::{Error, Result, Root, beneath};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// If it fails, no new directory is left behind.
+/// If it fails, no new directory is left behind. Up to 100 are made at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MakeDir {
     uid: u32,
@@ -104,41 +107,65 @@ impl MakeDir {
         find: impl Fn(&Path) -> io::Result<File>,
         made: &mut Made,
     ) -> io::Result<()> {
-        let (mut here, missing) = deepest(path, most, find)?;
+        let (mut here, missing) = deepest(path, most.min(NEW_MAX), find)?;
         if missing.is_empty() {
-            return if self.only_new { Ok(()) } else { self.give(&here) };
+            return if self.only_new { Ok(()) } else { self.take_over(&readable(&here)?) };
         }
         let last = missing.len() - 1;
+        let mut new = Vec::new();
         for (number, name) in missing.into_iter().enumerate() {
             let name = CString::new(name.as_bytes())?;
             // Nobody else's until it is given away.
-            let new = match sys::make_directory(here.as_fd(), &name, 0o700) {
+            let is_new = match sys::make_directory(here.as_fd(), &name, 0o700) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
                 result => result.map(|()| true)?,
             };
             let above = here;
-            here = sys::open_at(above.as_fd(), &name, LOOK | DIRECTORY | NO_FOLLOW)?;
-            if new {
-                made.0.push((above, name));
+            if is_new {
+                made.0.push((above.try_clone()?, name.clone()));
             }
-            if new || (number == last && !self.only_new) {
-                self.give(&here)?;
+            let directory = sys::open_at(above.as_fd(), &name, READ | DIRECTORY | NO_FOLLOW)?;
+            here = directory.try_clone()?;
+            if is_new {
+                is_ours(&directory)?;
+                new.push(directory);
+            } else if number == last && !self.only_new {
+                self.take_over(&directory)?;
             }
         }
-        Ok(())
+        // From the deepest up: until then all is beneath a directory that only we may change.
+        new.iter().rev().try_for_each(|directory| self.give(directory))
     }
 
-    fn give(&self, place: &File) -> io::Result<()> {
-        let directory = sys::open_at(place.as_fd(), c".", READ | DIRECTORY)?;
-        let found = directory.metadata()?;
-        if found.mode() & 0o7777 != self.mode & 0o7777 {
-            directory.set_permissions(Permissions::from_mode(self.mode & 0o7777))?;
-        }
-        if (found.uid(), found.gid()) != (self.uid, self.gid) {
-            fchown(&directory, Some(self.uid), Some(self.gid))?;
-        }
-        Ok(())
+    /// Gives away a directory of ours. Nobody else may change it before.
+    fn give(&self, directory: &File) -> io::Result<()> {
+        directory.set_permissions(Permissions::from_mode(self.mode & 0o7777))?;
+        fchown(directory, Some(self.uid), Some(self.gid))
     }
+
+    /// Gives away somebody's directory. Who it was of may change its mode until it isn't theirs.
+    fn take_over(&self, directory: &File) -> io::Result<()> {
+        let found = directory.metadata()?;
+        if (found.uid(), found.gid()) != (self.uid, self.gid) {
+            fchown(directory, Some(self.uid), Some(self.gid))?;
+        }
+        directory.set_permissions(Permissions::from_mode(self.mode & 0o7777))
+    }
+}
+
+fn readable(place: &File) -> io::Result<File> {
+    sys::open_at(place.as_fd(), c".", READ | DIRECTORY)
+}
+
+/// Checks that a directory is the one that was just made: whose the directory above is may have put another in its
+/// place, such as one of root's with things in it.
+fn is_ours(directory: &File) -> io::Result<()> {
+    let found = directory.metadata()?;
+    let ours = found.uid() == sys::effective_uid() && (found.mode() & 0o777) | 0o700 == 0o700;
+    if ours && sys::is_empty(directory)? {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody has put another one in its place"))
 }
 
 /// Opens the deepest directory of a path that is there, and tells which names are missing below.

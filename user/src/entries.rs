@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::beneath::not_regular;
@@ -26,7 +27,11 @@ pub trait Entry: for<'a> From<Self::Ref<'a>> + sealed::Sealed {
     #[doc(hidden)]
     const FILE: &'static str;
 
-    /// Reads a line that is neither blank nor a comment, without blanks at its head.
+    /// Whether blanks at the head of a line and a carriage return at its end count.
+    #[doc(hidden)]
+    const EXACT: bool = false;
+
+    /// Reads a line that is neither blank nor a comment.
     #[doc(hidden)]
     fn parse_line(line: &[u8]) -> std::result::Result<Self::Ref<'_>, &'static str>;
 
@@ -70,7 +75,7 @@ pub struct Entries<R, E> {
 
 impl<R: BufRead, E: Entry> Entries<R, E> {
     pub(crate) fn new(reader: R) -> Self {
-        Entries { lines: Lines::new(reader), number: 0, path: None, entry: PhantomData }
+        Entries { lines: Lines::new(reader, E::EXACT), number: 0, path: None, entry: PhantomData }
     }
 
     /// Names the file in errors.
@@ -78,7 +83,7 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
         Entries { path: Some(path.into()), ..self }
     }
 
-    /// Lets a line be this many bytes long, its end not counted; 1 MiB if nothing is said.
+    /// Lets a line be this many bytes long, its line feed not counted; 1 MiB if nothing is said.
     ///
     /// A longer one is no entry. As many bytes may be held in memory.
     #[must_use]
@@ -101,7 +106,7 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
 
     /// Goes on with the entries only; failing to read the stream is still an error, which ends it.
     pub fn lenient(mut self) -> impl Iterator<Item = Result<E>> {
-        std::iter::from_fn(move || self.next_wanted(None, |_| true).transpose())
+        std::iter::from_fn(move || self.next_wanted(None, |_| false, |_| true).transpose())
     }
 
     /// Returns the first entry that is wanted, and reads no further. No other is copied.
@@ -117,51 +122,61 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
     ///
     /// Fails if the stream can't be read.
     pub fn find_by(mut self, wanted: impl FnMut(&E::Ref<'_>) -> bool) -> Result<Option<E>> {
-        self.next_wanted(None, wanted)
+        self.next_wanted(None, |_| false, wanted)
     }
 
-    /// Returns all entries that are wanted. No other is copied.
+    /// Returns all entries that are wanted. No other is copied, but of these there may be as many as the stream has.
     ///
     /// # Errors
     ///
     /// Fails if the stream can't be read.
     pub fn find_all(mut self, mut wanted: impl FnMut(&E::Ref<'_>) -> bool) -> Result<Vec<E>> {
         let mut all = Vec::new();
-        while let Some(entry) = self.next_wanted(None, &mut wanted)? {
+        while let Some(entry) = self.next_wanted(None, |_| false, &mut wanted)? {
             all.push(entry);
         }
         Ok(all)
     }
 
-    /// Returns the first entry of this very name, and reads no further. A line that is too long is no entry.
+    /// Returns the first entry of this very name, and reads no further.
     ///
     /// A name of digits is a name like any other here; what a person typed is better given to
     /// [`Identity::resolve`](crate::Identity::resolve).
     ///
     /// # Errors
     ///
-    /// Fails if the stream can't be read.
+    /// Fails if the stream can't be read; [`InvalidData`](crate::ErrorKind::InvalidData) if the first line with the name
+    /// is too long: another one after it would be somebody else.
     pub fn find_name(mut self, name: impl AsRef<OsStr>) -> Result<Option<E>> {
         let name = name.as_ref();
         let needle = Needle::name(name);
-        self.next_wanted(Some(&needle), |entry| E::name_of(entry) == name)
+        let is_long =
+            |start: &[u8]| line::find(start, b':').is_some_and(|end| start[..end] == *name.as_bytes());
+        self.next_wanted(Some(&needle), is_long, |entry| E::name_of(entry) == name)
     }
 
-    /// Reads on to the next entry that is wanted, which must hold the needle; only that one is copied.
+    /// Reads on to the next entry that is wanted, which must hold the needle; only that one is copied. A line that is
+    /// too long is passed over, unless by its head it is the one.
     pub(crate) fn next_wanted(
         &mut self,
         needle: Option<&Needle>,
+        is_long: impl Fn(&[u8]) -> bool,
         mut wanted: impl FnMut(&E::Ref<'_>) -> bool,
     ) -> Result<Option<E>> {
         loop {
             match self.next_line(needle)? {
                 Some(Line::Whole(line)) => {
-                    let entry = line::text(line).and_then(|line| E::parse_line(line).ok());
+                    let entry = text::<E>(line).and_then(|line| E::parse_line(line).ok());
                     if let Some(entry) = entry.filter(&mut wanted) {
                         return Ok(Some(E::from(entry)));
                     }
                 }
-                Some(Line::Long(_)) => {}
+                Some(Line::Long(start)) => {
+                    if let Some(start) = text::<E>(start).filter(|start| is_long(start)) {
+                        let (start, why) = (start.to_vec(), too_long(self.lines.max()));
+                        return Err(Error::bad_line(self.path.as_deref(), E::FILE, None, &start, &why));
+                    }
+                }
                 None => return Ok(None),
             }
         }
@@ -183,14 +198,20 @@ impl<R: BufRead, E: Entry> Entries<R, E> {
 }
 
 impl<R: BufRead, E: Account> Entries<R, E> {
-    /// Returns the first entry with this id, and reads no further. A line that is too long is no entry.
+    /// Returns the first entry with this id, and reads no further.
     ///
     /// # Errors
     ///
-    /// Fails if the stream can't be read.
+    /// Fails if the stream can't be read; [`InvalidData`](crate::ErrorKind::InvalidData) if the first line with the id
+    /// is too long.
     pub fn find_id(mut self, id: u32) -> Result<Option<E>> {
-        let needle = Needle::new(E::mark_of(id).as_bytes());
-        self.next_wanted(Some(&needle), |entry| E::id_of(entry) == id)
+        let (needle, digits) = (Needle::new(E::mark_of(id).as_bytes()), id.to_string());
+        let is_long = |start: &[u8]| {
+            let mut fields = start.split(|&byte| byte == b':').skip(2);
+            // The one behind it shows that the id isn't cut off.
+            fields.next() == Some(digits.as_bytes()) && fields.next().is_some()
+        };
+        self.next_wanted(Some(&needle), is_long, |entry| E::id_of(entry) == id)
     }
 }
 
@@ -236,7 +257,7 @@ pub(crate) fn open_if_there<E: Entry>(path: &'static str) -> Result<Option<Entri
 
 /// Reads the entries that are in memory.
 pub(crate) fn in_memory<'a, E: Entry + 'a>(bytes: &'a [u8]) -> impl Iterator<Item = Result<E::Ref<'a>>> {
-    let numbered = lines::in_memory(bytes).zip(1..);
+    let numbered = lines::in_memory(bytes, E::EXACT).zip(1..);
     numbered.filter_map(|(line, number)| strict::<E>(&Line::Whole(line), number, 0, None))
 }
 
@@ -249,18 +270,29 @@ fn strict<'a, E: Entry>(
 ) -> Option<Result<E::Ref<'a>>> {
     let (text, entry) = match *line {
         Line::Whole(line) => {
-            let text = line::text(line)?;
+            let text = text::<E>(line)?;
             (text, E::parse_line(text).map_err(Cow::from))
         }
-        Line::Long(line) => (line::text(line)?, Err(format!("it is longer than {max} bytes").into())),
+        // What goes on is not blank.
+        Line::Long(line) if line.trim_ascii_start().starts_with(b"#") => return None,
+        Line::Long(line) => (line.trim_ascii_start(), Err(too_long(max).into())),
     };
-    Some(entry.map_err(|why| Error::bad_line(path, E::FILE, number, text, &why)))
+    Some(entry.map_err(|why| Error::bad_line(path, E::FILE, Some(number), text, &why)))
+}
+
+/// Returns what is to be read of a line, unless it is blank or a comment.
+fn text<E: Entry>(line: &[u8]) -> Option<&[u8]> {
+    line::text(line).map(|text| if E::EXACT { line } else { text })
+}
+
+fn too_long(max: usize) -> String {
+    format!("it is longer than {max} bytes")
 }
 
 /// Returns how much is to be read at a time of a file of this size: all at once if that is little, and the byte
 /// after it.
 pub(crate) fn buffer_for(size: u64) -> usize {
-    usize::try_from(size).unwrap_or(BUFFER).saturating_add(1).clamp(512, BUFFER)
+    usize::try_from(size).unwrap_or(BUFFER).saturating_add(1).clamp(4096, BUFFER)
 }
 
 fn failed<E: Entry>(path: Option<&Path>, error: &io::Error) -> Error {

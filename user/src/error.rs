@@ -74,7 +74,7 @@ impl Error {
         self.path.as_deref()
     }
 
-    /// Returns the number of the line that is no entry; the first line is 1.
+    /// Returns the number of the line that is no entry, if lines were counted: a lookup doesn't. The first line is 1.
     pub fn line(&self) -> Option<usize> {
         self.line
     }
@@ -104,13 +104,20 @@ impl Error {
     }
 
     /// Of the line only the name is told: the second field of an old file is a password.
-    pub(crate) fn bad_line(path: Option<&Path>, file: &str, number: usize, line: &[u8], why: &str) -> Self {
+    pub(crate) fn bad_line(
+        path: Option<&Path>,
+        file: &str,
+        number: Option<usize>,
+        line: &[u8],
+        why: &str,
+    ) -> Self {
         let name = line.split(|byte| b":\r\n".contains(byte)).next().unwrap_or_default();
         let name = String::from_utf8_lossy(&name[..name.len().min(64)]);
         let file = path.map_or_else(|| file.to_owned(), |path| format!("{path:?}"));
-        let what = format!("{file} line {number} {name:?}");
+        let number_and_blank = number.map_or(String::new(), |number| format!("{number} "));
+        let what = format!("{file} line {number_and_blank}{name:?}");
         let path = path.map(Path::to_owned);
-        Error { path, line: Some(number), ..Error::new(ErrorKind::InvalidData, what, why) }
+        Error { path, line: number, ..Error::new(ErrorKind::InvalidData, what, why) }
     }
 
     pub(crate) fn not_found(path: &Path) -> Self {

@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind, Group, GroupRef, Result, line};
 /// No process can be in more groups than this: `NGROUPS_MAX` of limits.h.
 const GROUPS_MAX: usize = 65_536;
 
+/// So many can be besides the primary one.
+const OTHERS_MAX: usize = GROUPS_MAX - 1;
+
 impl<R: BufRead> Entries<R, Group> {
     /// Returns the ids of the groups that list this user as a member, in the order of the file and each once.
     ///
@@ -28,11 +31,12 @@ impl<R: BufRead> Entries<R, Group> {
     ///
     /// # Errors
     ///
-    /// Fails if the stream can't be read; [`InvalidData`](ErrorKind::InvalidData) if there are more than 65,536
-    /// groups, for no process can be in them.
+    /// Fails if the stream can't be read; [`InvalidData`](ErrorKind::InvalidData) if there are more than 65,535
+    /// groups, for no process can be in them and a primary one.
     pub fn gids_of(mut self, user: impl AsRef<OsStr>) -> Result<Vec<u32>> {
         let user = user.as_ref();
-        if user.is_empty() {
+        // Between commas there is no such name.
+        if user.is_empty() || user.as_bytes().contains(&b',') {
             return Ok(Vec::new());
         }
         let needle = Needle::new(user.as_bytes());
@@ -41,8 +45,10 @@ impl<R: BufRead> Entries<R, Group> {
             if seen.insert(gid) {
                 gids.push(gid);
             }
-            if gids.len() > GROUPS_MAX {
-                let why = format!("there are more than {GROUPS_MAX}, which is what a process can have");
+            if gids.len() > OTHERS_MAX {
+                let why = format!(
+                    "there are more than {OTHERS_MAX}, which with the primary one is what a process has"
+                );
                 return Err(Error::new(
                     ErrorKind::InvalidData,
                     format_args!("find the groups of {user:?}"),
@@ -116,8 +122,8 @@ struct LongGroup<'a> {
     name: OsString,
     gid: u32,
     member: Option<&'a [u8]>,
-    /// The member between two commas.
-    needle: Option<Needle>,
+    /// The member between two commas, and whether that is all of it.
+    needle: Option<(Needle, bool)>,
     /// The member that is being read: a carriage return and a byte more than is looked for are enough to tell them
     /// apart.
     reading: Vec<u8>,
@@ -133,7 +139,12 @@ impl<'a> LongGroup<'a> {
         text.iter().filter(|&&byte| byte == b':').nth(2)?;
         let line::Head { name, id: gid, rest } = line::head(text).ok()?;
         let (name, member) = (OsStr::from_bytes(name).to_owned(), member.map(OsStr::as_bytes));
-        let needle = member.map(|member| Needle::new(&[b",", member, b","].concat()));
+        let needle = member.map(|member| {
+            let bytes = [b",", member, b","].concat();
+            let needle = Needle::new(&bytes);
+            let all = needle.is_all_of(&bytes);
+            (needle, all)
+        });
         let mut group =
             LongGroup { name, gid, member, needle, reading: Vec::new(), found: false, sound: true };
         group.feed(rest);
@@ -158,12 +169,9 @@ impl<'a> LongGroup<'a> {
 
     /// Looks for the member among names between commas, with a comma at either end.
     fn is_among(&self, names: &[u8]) -> bool {
-        let Some((needle, member)) = self.needle.as_ref().zip(self.member) else { return false };
-        needle.find(names).is_some_and(|_| {
-            // Of a long name only the end was found.
-            needle.is_all_of(&[b",", member, b","].concat())
-                || names.split(|&byte| byte == b',').any(|name| name == member)
-        })
+        let Some(((needle, all), member)) = self.needle.as_ref().zip(self.member) else { return false };
+        // Of a long name only the end was found.
+        needle.find(names).is_some() && (*all || names.split(|&byte| byte == b',').any(|name| name == member))
     }
 
     /// Tells whether the whole line is a group, and has the member.
@@ -226,6 +234,8 @@ mod tests {
         assert_eq!(gids(file, " matt"), [9]);
         assert_eq!(gids(file, ""), []);
         assert_eq!(gids(file, "one,two"), []);
+        // A search for ",two,three," finds what no member is.
+        assert_eq!(gids(b"a:x:1:one,two,three,four,five,six", "two,three"), []);
         let long = "m".repeat(200);
         assert_eq!(
             gids(format!("a:x:1:{long}\nb:x:2:x{long},{long}x\nc:x:3:x,{long}").as_bytes(), &long),

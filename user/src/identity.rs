@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert_eq!(
             error.to_string(),
-            r#"find the groups of "u": there are more than 65536, which is what a process can have"#
+            r#"find the groups of "u": there are more than 65535, which with the primary one is what a process has"#
         );
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Lines<R> {
     /// What came of a line before that which is in the reader's buffer.
     partial: Vec<u8>,
     max: usize,
+    /// A carriage return and a byte order mark are the line's own.
+    exact: bool,
     /// How much of the reader's buffer the line that was given out takes.
     given: usize,
     /// The line that was given out goes on.
@@ -39,9 +41,9 @@ enum Place {
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(reader: R) -> Self {
+    pub(crate) fn new(reader: R, exact: bool) -> Self {
         let (partial, max) = (Vec::new(), LINE_MAX);
-        Lines { reader, partial, max, given: 0, goes_on: false, first: true, ended: false }
+        Lines { reader, partial, max, exact, given: 0, goes_on: false, first: true, ended: false }
     }
 
     /// From here on a line may be as long as this, its end not counted.
@@ -66,6 +68,9 @@ impl<R: BufRead> Lines<R> {
             Place::Partial { long } => (&*self.partial, long),
         };
         self.goes_on = long;
+        if self.exact {
+            return Ok(Some(if long { Line::Long(line) } else { Line::Whole(line) }));
+        }
         let line = without_bom(line, first);
         Ok(Some(if long { Line::Long(line) } else { Line::Whole(without_cr(line)) }))
     }
@@ -156,14 +161,14 @@ impl<R: BufRead> Lines<R> {
 }
 
 /// The lines of what is in memory, as [`Lines`] has them; none is too long.
-pub(crate) fn in_memory(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn in_memory(bytes: &[u8], exact: bool) -> impl Iterator<Item = &[u8]> {
     let (mut rest, mut first) = (bytes, true);
     std::iter::from_fn(move || {
         let end = find(rest, b'\n').unwrap_or(rest.len());
         let (line, ended) = (&rest[..end], rest.is_empty());
         rest = rest.get(end + 1..).unwrap_or_default();
-        let line = without_cr(without_bom(line, std::mem::take(&mut first)));
-        (!ended).then_some(line)
+        let first = std::mem::take(&mut first);
+        (!ended).then_some(if exact { line } else { without_cr(without_bom(line, first)) })
     })
 }
 
@@ -207,7 +212,7 @@ mod tests {
     }
 
     fn all(reader: impl BufRead, max: usize) -> Vec<(bool, Vec<u8>)> {
-        let (mut lines, mut all) = (Lines::new(reader), Vec::new());
+        let (mut lines, mut all) = (Lines::new(reader, false), Vec::new());
         lines.set_max(max);
         while let Some(line) = lines.next().unwrap() {
             all.push(owned(&line));
@@ -227,17 +232,17 @@ mod tests {
         for capacity in 1..40 {
             assert_eq!(all(BufReader::with_capacity(capacity, &text[..]), 10), expected, "{capacity}");
         }
-        let short: Vec<_> = in_memory(text).map(|line| (true, line.to_vec())).collect();
+        let short: Vec<_> = in_memory(text, false).map(|line| (true, line.to_vec())).collect();
         assert_eq!(short, all(&text[..], LINE_MAX));
         assert_eq!(all(&b"\n\n"[..], 10).len(), 2);
-        assert_eq!(in_memory(b"").count() + all(&b""[..], 10).len(), 0);
+        assert_eq!(in_memory(b"", false).count() + all(&b""[..], 10).len(), 0);
     }
 
     #[test]
     fn the_rest_of_a_long_line_can_be_read() {
         let text = b"0123456789abcdef\nnext\n0123456789ABC";
         for capacity in 1..20 {
-            let mut lines = Lines::new(BufReader::with_capacity(capacity, &text[..]));
+            let mut lines = Lines::new(BufReader::with_capacity(capacity, &text[..]), false);
             lines.set_max(4);
             let rest = |lines: &mut Lines<_>| {
                 assert_eq!(lines.next().unwrap(), Some(Line::Long(b"0123")));
@@ -257,7 +262,7 @@ mod tests {
         let text = b"\xef\xbb\xbfab:0\nb\n ab:1\nxab:2\nlong long long ab:3\nb\nb\nab:4\nab:5\nb\nab:6";
         for capacity in 1..80 {
             for max in [8, 100] {
-                let mut lines = Lines::new(BufReader::with_capacity(capacity, &text[..]));
+                let mut lines = Lines::new(BufReader::with_capacity(capacity, &text[..]), false);
                 lines.set_max(max);
                 let (needle, mut found) = (Needle::new(b"ab:"), Vec::new());
                 while let Some(line) = lines.leap(&needle).unwrap() {
@@ -279,7 +284,7 @@ mod tests {
     #[test]
     fn an_endless_line_takes_bounded_memory() {
         let endless = io::repeat(b'x').take(50 << 20).chain(&b"\nnext\n"[..]);
-        let mut lines = Lines::new(BufReader::new(endless));
+        let mut lines = Lines::new(BufReader::new(endless), false);
         assert!(matches!(lines.next().unwrap(), Some(Line::Long(_))));
         assert!(lines.partial.capacity() <= 2 << 20);
         assert_eq!(lines.next().unwrap(), Some(Line::Whole(b"next")));

@@ -287,6 +287,21 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_too_long_is_not_passed_over_for_another_of_the_name() {
+        let file = &b"matt:x:1:1:long gecos:/:\nmatt:x:0:0::/:\nkoye:x:1:1::/:\n   \t            \n"[..];
+        let read = || Passwd::read(file).max_line(15);
+        let error = read().find_name("matt").unwrap_err();
+        assert_eq!(error.to_string(), r#"passwd line "matt": it is longer than 15 bytes"#);
+        assert_eq!((error.kind(), error.line()), (ErrorKind::InvalidData, None));
+        assert!(read().find_id(1).is_err());
+        assert_eq!(read().find_id(0).unwrap().unwrap().name, "matt");
+        assert_eq!(read().find_name("koye").unwrap().unwrap().uid, 1);
+        let strict: Vec<_> = read().map(|user| user.map_err(|error| error.line())).collect();
+        assert_eq!(strict.len(), 4);
+        assert_eq!((&strict[0], &strict[3]), (&Err(Some(1)), &Err(Some(4))));
+    }
+
+    #[test]
     fn a_stream_that_fails_is_one_error_and_then_ends() {
         struct Broken;
         impl std::io::Read for Broken {

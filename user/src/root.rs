@@ -20,7 +20,8 @@ const MAX_SIZE: u64 = 64 << 20;
 ///
 /// Nothing outside is ever looked at: symbolic links, `..` and absolute ones too, are followed as if it were `/`,
 /// even while somebody renames things there. What is read must be a regular file of no more than
-/// [`max_size`](Self::max_size); a pipe, a device or a terminal is never opened.
+/// [`max_size`](Self::max_size); a pipe, a device or a terminal is never opened, and a file that says that it is
+/// empty, as those of `/proc` do, is taken at its word.
 ///
 /// ```no_run
 /// let root = user::Root::open("/srv/rootfs")?;

@@ -9,10 +9,14 @@ use std::path::Path;
 use crate::entries::{self, Entries, Entry};
 use crate::{Error, ErrorKind, Owner, Result, line};
 
+/// More than any map of ids can have, and few enough to hold.
+const RANGES_MAX: usize = 65_536;
+
 /// A range of ids that a user may map into a user namespace, as a line of [`subuid(5)`] or [`subgid(5)`] tells it.
 ///
 /// A line is an entry only if it has an owner, a first id and a length, both of decimal digits; it must hold one
-/// id at least, and none beyond 4294967294.
+/// id at least, and none beyond 4294967294. Blanks, a carriage return and a byte order mark are a part of it, as they
+/// are for shadow, whose `newuidmap` reads these files too.
 ///
 /// [`subuid(5)`]: https://man7.org/linux/man-pages/man5/subuid.5.html
 /// [`subgid(5)`]: https://man7.org/linux/man-pages/man5/subgid.5.html
@@ -95,10 +99,19 @@ impl<R: BufRead> Entries<R, SubId> {
     ///
     /// # Errors
     ///
-    /// Fails if the stream can't be read.
+    /// Fails if the stream can't be read; [`InvalidData`](ErrorKind::InvalidData) for more than 65,536 ranges.
     #[doc(alias = "ParseSubIDFilter")]
-    pub fn of_user(self, owner: &Owner) -> Result<Vec<SubId>> {
-        self.find_all(|range| owner.is(range.owner))
+    pub fn of_user(mut self, owner: &Owner) -> Result<Vec<SubId>> {
+        let mut ranges = Vec::new();
+        while let Some(range) = self.next_wanted(None, |_| false, |range| owner.is(range.owner))? {
+            ranges.push(range);
+            if ranges.len() > RANGES_MAX {
+                let what = format!("find subordinate ids of {:?}", owner.name);
+                let why = format!("there are more than {RANGES_MAX} ranges");
+                return Err(Error::new(ErrorKind::InvalidData, what, why));
+            }
+        }
+        Ok(ranges)
     }
 }
 
@@ -149,6 +162,9 @@ impl Entry for SubId {
 
     const FILE: &'static str = "subid";
 
+    /// As for shadow, whose programs read these files: to it, " matt" is not "matt".
+    const EXACT: bool = true;
+
     /// Reads `owner:first:length`.
     fn parse_line(line: &[u8]) -> std::result::Result<SubIdRef<'_>, &'static str> {
         if line.contains(&0) {
@@ -180,7 +196,7 @@ mod tests {
         for (line, first, length) in [
             ("matt:100000:65536", 100_000, 65_536),
             ("1000:0:4294967295", 0, u32::MAX),
-            ("matt:4294967294:1\r", 4_294_967_294, 1),
+            ("matt:4294967294:1\n", 4_294_967_294, 1),
         ] {
             let range = read(line).unwrap();
             assert_eq!((range.first, range.length), (first, length), "{line}");
@@ -197,6 +213,7 @@ mod tests {
             ("matt:0x10:1", "an id is not a number"),
             ("matt:1:-1", "the length is not a number"),
             ("matt:1:01", "the length has a leading zero"),
+            ("matt:1:1\r\n", "the length is not a number"),
             ("matt:1:4294967296", "the length is beyond 4294967295"),
             ("matt:1:", "the length is empty"),
             ("ma\0tt:1:1", "it holds a NUL byte"),

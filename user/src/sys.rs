@@ -10,7 +10,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use numbers::{O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, SYS_OPENAT2};
+use numbers::{
+    O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, SYS_GETDENTS64, SYS_OPENAT2,
+};
 
 /// Reading, without waiting for a pipe's other end or taking a terminal.
 pub(crate) const READ: i32 = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -24,6 +26,7 @@ pub(crate) const DIRECTORY: i32 = O_DIRECTORY;
 /// Of errno.h; the architectures that are known here agree on them.
 pub(crate) const ENOENT: i32 = 2;
 pub(crate) const ENOTDIR: i32 = 20;
+pub(crate) const ENAMETOOLONG: i32 = 36;
 pub(crate) const ELOOP: i32 = 40;
 const EPERM: i32 = 1;
 const EAGAIN: i32 = 11;
@@ -79,9 +82,22 @@ mod numbers {
     }
     pub(super) use order::{O_DIRECTORY, O_NOFOLLOW};
 
-    /// The same number everywhere, for it is newer than the common table; but x32 marks all of its own.
-    pub(super) const SYS_OPENAT2: c_long =
-        if cfg!(all(target_arch = "x86_64", target_pointer_width = "32")) { 0x4000_0000 + 437 } else { 437 };
+    /// x32 marks all system calls of its own.
+    const MARK: c_long =
+        if cfg!(all(target_arch = "x86_64", target_pointer_width = "32")) { 0x4000_0000 } else { 0 };
+
+    /// The same number everywhere, for it is newer than the common table.
+    pub(super) const SYS_OPENAT2: c_long = MARK + 437;
+
+    pub(super) const SYS_GETDENTS64: c_long = if cfg!(any(target_arch = "x86_64", target_arch = "arm")) {
+        MARK + 217
+    } else if cfg!(any(target_arch = "x86", target_arch = "s390x", target_arch = "m68k")) {
+        220
+    } else if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
+        202
+    } else {
+        61
+    };
 }
 
 /// `struct open_how` of linux/openat2.h.
@@ -99,12 +115,18 @@ unsafe extern "C" {
     fn mkdirat(directory: c_int, path: *const c_char, mode: u32) -> c_int;
     fn unlinkat(directory: c_int, path: *const c_char, flags: c_int) -> c_int;
     safe fn getuid() -> u32;
+    safe fn geteuid() -> u32;
     safe fn getgid() -> u32;
 }
 
 /// Returns the real user id of this process.
 pub(crate) fn uid() -> u32 {
     getuid()
+}
+
+/// Returns the effective user id of this process, whose what it makes is.
+pub(crate) fn effective_uid() -> u32 {
+    geteuid()
 }
 
 /// Returns the real group id of this process.
@@ -132,7 +154,8 @@ pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32) -> io:
     for _ in 0..TRIES {
         // SAFETY: the path is a C string, `how` outlives the call, and its size goes with it.
         let fd = unsafe {
-            syscall(SYS_OPENAT2, root.as_raw_fd(), path.as_ptr(), &raw const how, size_of::<OpenHow>())
+            let root = c_long::from(root.as_raw_fd());
+            syscall(SYS_OPENAT2, root, path.as_ptr(), &raw const how, size_of::<OpenHow>())
         };
         match own(fd as RawFd) {
             Ok(file) => return Ok(Some(file)),
@@ -176,6 +199,30 @@ pub(crate) fn make_directory(directory: BorrowedFd<'_>, name: &CStr, mode: u32) 
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Tells whether a directory that was opened for reading has nothing in it.
+pub(crate) fn is_empty(directory: &File) -> io::Result<bool> {
+    // A struct linux_dirent64 (getdents64(2)): inode, offset, length, type, name.
+    const LENGTH: usize = 16;
+    const NAME: usize = 19;
+    let mut bytes = [0_u8; 4096];
+    // SAFETY: the kernel writes at most `bytes.len()` bytes into `bytes`.
+    let filled = unsafe {
+        let directory = c_long::from(directory.as_raw_fd());
+        syscall(SYS_GETDENTS64, directory, bytes.as_mut_ptr(), bytes.len())
+    };
+    let filled = usize::try_from(filled).map_err(|_| io::Error::last_os_error())?;
+    let mut entries = &bytes[..filled];
+    while let (Some(&length), Some(name)) =
+        (entries[LENGTH.min(entries.len())..].first_chunk(), entries.get(NAME..))
+    {
+        if !name.starts_with(b".\0") && !name.starts_with(b"..\0") {
+            return Ok(false);
+        }
+        entries = entries.get(usize::from(u16::from_ne_bytes(length)).max(1)..).unwrap_or_default();
+    }
+    Ok(true)
+}
+
 /// Removes an empty directory of one name from another.
 pub(crate) fn remove_directory(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     // SAFETY: the name is a C string.
@@ -190,6 +237,10 @@ pub(crate) fn read_link(link: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     let length =
         unsafe { readlinkat(link.as_raw_fd(), c"".as_ptr(), target.as_mut_ptr().cast(), target.len()) };
     let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    if length == PATH_MAX {
+        // There may be more of it: cut off, it would be another path.
+        return Err(io::Error::from_raw_os_error(ENAMETOOLONG));
+    }
     target.truncate(length);
     Ok(target)
 }
@@ -220,7 +271,8 @@ mod tests {
                 libc::O_NOFOLLOW
             )
         );
-        assert_eq!((SYS_OPENAT2, AT_REMOVEDIR), (libc::SYS_openat2, libc::AT_REMOVEDIR));
+        assert_eq!((SYS_OPENAT2, SYS_GETDENTS64), (libc::SYS_openat2, libc::SYS_getdents64));
+        assert_eq!((AT_REMOVEDIR, ENAMETOOLONG), (libc::AT_REMOVEDIR, libc::ENAMETOOLONG));
         assert_eq!(
             (EPERM, ENOENT, EAGAIN, ENOTDIR, ENOSYS, ELOOP),
             (libc::EPERM, libc::ENOENT, libc::EAGAIN, libc::ENOTDIR, libc::ENOSYS, libc::ELOOP)

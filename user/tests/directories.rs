@@ -1,13 +1,17 @@
 //! Directories made for somebody, as they are found afterwards.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use grounds::faults::Refused;
-use grounds::{Outcome, Stop, tests};
+use grounds::faults::{Descriptors, Refused};
+use grounds::{Outcome, Stop, ignored, tests};
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::unistd::{Uid, setfsuid};
 use user::{ErrorKind, MakeDir, Root};
 
 fn main() -> ExitCode {
@@ -20,6 +24,9 @@ fn main() -> ExitCode {
         what_is_no_directory_is_an_error,
         nothing_is_left_of_a_failure,
         nobody_is_given_a_directory,
+        many_directories_at_a_time_are_refused,
+        what_takes_the_place_of_a_new_directory_is_not_given_away,
+        who_had_a_directory_does_not_choose_its_mode,
         links_stay_beneath_the_root,
         links_stay_beneath_the_root_without_openat2,
     ])
@@ -157,6 +164,91 @@ fn nobody_is_given_a_directory() -> Outcome {
     }
     assert!(!ground.path("a").exists());
     Ok(())
+}
+
+fn many_directories_at_a_time_are_refused() -> Outcome {
+    let ground = Ground::new()?;
+    let (uid, gid) = ground.owner()?;
+    let error = MakeDir::new(uid, gid, 0o755).create_all(ground.path(&"a/".repeat(101))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(fs::read_dir(&ground.0)?.count(), 0);
+    // With few descriptors left, what was made goes again.
+    let few = Descriptors::leave(20)?;
+    assert!(MakeDir::new(uid, gid, 0o755).create_all(ground.path(&"a/".repeat(90))).is_err());
+    drop(few);
+    assert_eq!(fs::read_dir(&ground.0)?.count(), 0);
+    MakeDir::new(uid, gid, 0o755).create_all(ground.path(&"a/".repeat(90)))?;
+    Ok(())
+}
+
+/// Makes a directory of uid 4242, or says why that can't be.
+fn of_somebody(path: &Path) -> Outcome {
+    fs::create_dir(path)?;
+    chown(path, Some(4242), Some(4242))
+        .map_err(|error| ignored(format!("nothing can be given away: {error}")))
+}
+
+fn what_takes_the_place_of_a_new_directory_is_not_given_away() -> Outcome {
+    // Between making a directory and opening it, whose the one above is can put another in its place: root's own
+    // with its secrets became theirs, 62 times in 202.
+    let ground = Ground::new()?;
+    of_somebody(&ground.path("home"))?;
+    fs::create_dir(ground.path("home/secret"))?;
+    fs::set_permissions(ground.path("home/secret"), fs::Permissions::from_mode(0o700))?;
+    fs::write(ground.path("home/secret/key"), "")?;
+    let secret = fs::metadata(ground.path("home/secret"))?.ino();
+    let (root, stop) = (Root::open(&ground.0)?, AtomicBool::new(false));
+    let (work, other) = (ground.path("home/work"), ground.path("home/secret"));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = renameat2(AT_FDCWD, &work, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE);
+            }
+        });
+        let done = (0..grounds::times(2_000)).try_for_each(|_| {
+            let _ = MakeDir::new(4242, 4242, 0o755).only_new().create_all_beneath(&root, "home/work");
+            for path in [&work, &other] {
+                if let Ok(found) = fs::metadata(path)
+                    && found.ino() == secret
+                    && found.uid() != 0
+                {
+                    return Err(Stop::Failed("root's directory was given away".to_owned()));
+                }
+                let _ = fs::remove_dir(path); // the other one has something in it
+            }
+            Ok(())
+        });
+        stop.store(true, Ordering::Relaxed);
+        done
+    })
+}
+
+fn who_had_a_directory_does_not_choose_its_mode() -> Outcome {
+    // With the mode set before the owner, root's directory had the mode that its former owner gave it last.
+    let ground = Ground::new()?;
+    of_somebody(&ground.path("dir"))?;
+    let (path, stop) = (ground.path("dir"), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // This thread alone; root has no say in it then.
+            setfsuid(Uid::from_raw(4242));
+            let theirs = fs::File::open(&path).expect("their directory");
+            while !stop.load(Ordering::Relaxed) {
+                let _ = theirs.set_permissions(fs::Permissions::from_mode(0o777));
+            }
+        });
+        let done = (0..grounds::times(5_000)).try_for_each(|_| {
+            chown(&path, Some(4242), Some(4242))?;
+            while found(&path)?.2 != 0o777 {} // they are at it
+            MakeDir::new(0, 0, 0o700).create(&path)?;
+            match found(&path)? {
+                (0, 0, 0o700) => Ok(()),
+                other => Err(Stop::Failed(format!("it is {other:?}"))),
+            }
+        });
+        stop.store(true, Ordering::Relaxed);
+        done
+    })
 }
 
 fn links_stay_beneath_the_root() -> Outcome {

@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         magic_links_lead_nowhere,
         magic_links_lead_nowhere_without_openat2,
         the_shadow_file_is_never_opened,
+        a_file_of_proc_is_taken_to_be_empty,
+        a_deep_path_takes_no_more_descriptors,
         what_takes_the_place_of_a_file_is_never_opened,
         what_takes_the_place_of_a_file_is_never_opened_without_openat2,
         a_path_goes_on_only_behind_a_directory,
@@ -450,6 +452,33 @@ fn the_shadow_file_is_never_opened() -> Outcome {
     let opened = opened(&ground.path("etc/shadow"))?;
     assert_eq!(ground.resolve("matt")?.groups, [10]);
     assert_eq!(opened()?, 0);
+    Ok(())
+}
+
+fn a_file_of_proc_is_taken_to_be_empty() -> Outcome {
+    // To read some of them, such as the kernel's log, takes something away.
+    let root = Root::open("/")?;
+    let opened = opened(Path::new("/proc/version"))?;
+    assert_eq!(root.entries::<Passwd>("/proc/version")?.count(), 0);
+    assert_eq!(opened()?, 0);
+    Ok(())
+}
+
+fn a_deep_path_takes_no_more_descriptors() -> Outcome {
+    // One for each level, and an image took all that the engine had.
+    let ground = Ground::new()?;
+    fs::remove_dir(ground.path("etc"))?;
+    let deep = "d/".repeat(1_000);
+    fs::create_dir_all(ground.path(&deep))?;
+    ground.link("etc", &deep)?;
+    let root = Root::open(ground.path(""))?;
+    let mut opened = fs::read_dir("/proc/thread-self/fd")?.count();
+    opened = opened.max(fs::read_dir("/proc/thread-self/fd")?.count());
+    assert_eq!(root.resolve("1", &Defaults::default())?.uid, 1);
+    refuse_openat2()?;
+    let error = root.resolve("1", &Defaults::default()).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENAMETOOLONG));
+    assert!(fs::read_dir("/proc/thread-self/fd")?.count() <= opened);
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! What `newuidmap` and `newgidmap` let a user map, found out before they are asked.
 //!
-//! The rules are those of shadow 4.13 and 4.20.2 (newuidmap.c, newgidmap.c, idmapping.c, subordinateio.c).
+//! The rules are those of shadow 4.13 and 4.20.2 (newuidmap.c, newgidmap.c, idmapping.c, subordinateio.c), where they
+//! make sense: 4.13 takes a length of 0 for "all ids", ranges beyond the last id, fourth fields, octal and hexadecimal
+//! numbers; such a line grants nothing here.
 
 use std::borrow::Borrow;
 use std::fmt::Display;
@@ -24,9 +26,11 @@ impl IdMap {
     ///
     /// Only the map is looked at. The program must also be installed and have its rights, and the process must be
     /// the user's, in a new user namespace that has no map yet. An engine that is itself in a user namespace
-    /// needs [`IdMap::check_within`] too. Two things only the program knows: lines with *another* login name of
-    /// the same uid, and what a service says that `/etc/nsswitch.conf` names after `subid:`; then the files don't
-    /// count at all.
+    /// needs [`IdMap::check_within`] too. Some things only the program knows: lines with *another* login name of
+    /// the same uid; what a service says that `/etc/nsswitch.conf` names after `subid:`, when the files don't count at
+    /// all; and whether it is set-user-ID root or has file capabilities only, with which the kernel (since Linux
+    /// 5.12) lets nobody map the host's uid 0, even if a line grants it. Lines that aren't entries of [`SubId`] grant
+    /// nothing here, though some versions of shadow read them.
     ///
     /// ```
     /// use user::{IdMap, Owner, SubId};
@@ -113,7 +117,7 @@ impl Granted {
         for subid in subids {
             let subid = subid.borrow();
             let (first, end) = (u64::from(subid.first), u64::from(subid.first) + u64::from(subid.length));
-            // A line with ids beyond 32 bits is none to shadow, and the last number of 32 bits is nobody's id.
+            // The last number of 32 bits is nobody's id.
             if owner.owns(subid) && end <= 1 << 32 {
                 ranges.push((first, end.min(u64::from(NO_ID))));
             }
