@@ -472,9 +472,10 @@ fn a_deep_path_takes_no_more_descriptors() -> Outcome {
     fs::create_dir_all(ground.path(&deep))?;
     ground.link("etc", &deep)?;
     let root = Root::open(ground.path(""))?;
-    let mut opened = fs::read_dir("/proc/thread-self/fd")?.count();
-    opened = opened.max(fs::read_dir("/proc/thread-self/fd")?.count());
-    assert_eq!(root.resolve("1", &Defaults::default())?.uid, 1);
+    let opened = fs::read_dir("/proc/thread-self/fd")?.count();
+    if grounds::calls(&["openat2"]).is_ok() {
+        assert_eq!(root.resolve("1", &Defaults::default())?.uid, 1);
+    }
     refuse_openat2()?;
     let error = root.resolve("1", &Defaults::default()).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENAMETOOLONG));
