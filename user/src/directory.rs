@@ -120,11 +120,11 @@ impl MakeDir {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
                 result => result.map(|()| true)?,
             };
-            let above = here;
+            let opened = sys::open_at(here.as_fd(), &name, READ | DIRECTORY | NO_FOLLOW);
             if is_new {
-                made.0.push((above.try_clone()?, name.clone()));
+                made.0.push((here, name));
             }
-            let directory = sys::open_at(above.as_fd(), &name, READ | DIRECTORY | NO_FOLLOW)?;
+            let directory = opened?;
             here = directory.try_clone()?;
             if is_new {
                 is_ours(&directory)?;
