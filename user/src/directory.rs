@@ -28,7 +28,9 @@ const NEW_MAX: usize = 100;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// If it fails, no new directory is left behind. Up to 100 are made at a time.
+/// If it fails, no new directory is left behind. Up to 100 are made at a time; where more are missing, the one above
+/// them is not found. A new one in whose place somebody has put another is not given away:
+/// [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MakeDir {
     uid: u32,

@@ -73,7 +73,7 @@ impl<R: BufRead> Entries<R, Group> {
     ///
     /// [`UnknownGroup`](ErrorKind::UnknownGroup) for the first name that isn't in the file,
     /// [`InvalidInput`](ErrorKind::InvalidInput) for an id beyond 4294967294, with a sign or a leading zero, and for
-    /// an empty one.
+    /// an empty one. Fails, too, if the stream can't be read.
     #[doc(alias = "GetAdditionalGroups")]
     pub fn additional_groups<S: AsRef<OsStr>>(self, groups: impl IntoIterator<Item = S>) -> Result<Vec<u32>> {
         additional_groups(groups, || Ok(Some(self)))

@@ -132,7 +132,8 @@ impl Identity {
     /// [`UnknownUser`](ErrorKind::UnknownUser) and [`UnknownGroup`](ErrorKind::UnknownGroup) for
     /// names that aren't in the files; [`InvalidInput`](ErrorKind::InvalidInput) for ids beyond 4294967294,
     /// those of the defaults too, or with a sign or leading zero, and for more than one colon;
-    /// [`InvalidData`](ErrorKind::InvalidData) for a user in more groups than a process can have.
+    /// [`InvalidData`](ErrorKind::InvalidData) for a user in more groups than a process can have, and for one whose
+    /// line is longer than 1 MiB.
     #[doc(alias = "GetExecUser")]
     pub fn resolve(
         spec: impl AsRef<OsStr>,

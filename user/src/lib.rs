@@ -25,16 +25,16 @@
 //! | this system's `/etc` | [`parse_passwd`], [`parse_group`], [`lookup_user`], [`lookup_group`] | [`identity`] |
 //!
 //! What goes through all entries is strict, for tools: a line that is no entry is an error that tells its number. What
-//! looks somebody up, and [`Entries::lenient`], is lenient, for engines: such a line is passed over. Either way no id is ever guessed: it is decimal
-//! digits from 0 to 4294967294, without a sign and without a leading zero. Text is bytes of any encoding. A lookup
-//! stops at the first match; names and ids are searched for at the speed of memory, and memory is bounded however
-//! long a line or a file is.
+//! looks somebody up, and [`Entries::lenient`], is lenient, for engines: such a line is passed over. Either way no id
+//! is ever guessed: it is decimal digits from 0 to 4294967294, without a sign and without a leading zero. Text is
+//! bytes of any encoding. A lookup stops at the first match; names and ids are searched for at the speed of memory,
+//! and memory is bounded however long a line or a file is.
 //!
 //! # NSS
 //!
 //! Only files are read. Users whom only LDAP, systemd-userdb or another service of `nsswitch.conf` knows aren't found,
-//! and the shadow file is never opened by itself. That is right for a root filesystem, whose services don't run. On a host where
-//! it matters, `getent(1)` asks the services in a process of its own and writes what this crate reads:
+//! and the shadow file is never opened by itself. That is right for a root filesystem, whose services don't run. On a
+//! host where it matters, `getent(1)` asks the services in a process of its own and writes what this crate reads:
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

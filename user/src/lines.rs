@@ -46,7 +46,7 @@ impl<R: BufRead> Lines<R> {
         Lines { reader, partial, max, exact, given: 0, goes_on: false, first: true, ended: false }
     }
 
-    /// From here on a line may be as long as this, its end not counted.
+    /// From here on a line may be as long as this, its line feed not counted.
     pub(crate) fn set_max(&mut self, max: usize) {
         self.max = max;
     }
@@ -68,11 +68,12 @@ impl<R: BufRead> Lines<R> {
             Place::Partial { long } => (&*self.partial, long),
         };
         self.goes_on = long;
-        if self.exact {
-            return Ok(Some(if long { Line::Long(line) } else { Line::Whole(line) }));
-        }
-        let line = without_bom(line, first);
-        Ok(Some(if long { Line::Long(line) } else { Line::Whole(without_cr(line)) }))
+        let line = without_bom(line, first && !self.exact);
+        Ok(Some(match (long, self.exact) {
+            (true, _) => Line::Long(line),
+            (false, true) => Line::Whole(line),
+            (false, false) => Line::Whole(without_cr(line)),
+        }))
     }
 
     /// Returns the next line that may hold the needle: none that holds it is left out, but others are among them.

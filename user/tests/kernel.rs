@@ -234,7 +234,7 @@ fn a_file_beyond_all_measure_is_refused() -> Outcome {
     let error = ground.resolve("0").unwrap_err();
     assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 64 MiB"#);
     assert_eq!(error.kind(), ErrorKind::InvalidData);
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(1));
     Ok(())
 }
 
@@ -247,7 +247,7 @@ fn a_file_of_exabytes_is_refused_at_once() -> Outcome {
     let start = Instant::now();
     let error = Root::open("/tmp")?.resolve("0", &Defaults::default()).unwrap_err();
     assert_eq!(error.to_string(), r#"read "etc/passwd": it is larger than 64 MiB"#);
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(1));
     Ok(())
 }
 
