@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use crate::active::Active;
 use crate::file::{Dir, children};
 use crate::hierarchy::{Hierarchy, checked, join, outside};
-use crate::resources::{DeviceRule, Resources, invalid};
+use crate::resources::{DeviceRule, invalid};
 use crate::stats::Stats;
 use crate::wait::Wait;
 use crate::{Error, ErrorKind, Hierarchies, Result, v1, v2};
@@ -34,9 +34,17 @@ pub struct Cgroup {
 }
 
 /// The directory that a controller's files are in.
-enum Place {
+pub(crate) enum Place {
     V1(Dir),
     V2(Dir),
+}
+
+impl Place {
+    pub(crate) fn dir(&self) -> &Dir {
+        match self {
+            Place::V1(dir) | Place::V2(dir) => dir,
+        }
+    }
 }
 
 impl Cgroup {
@@ -169,57 +177,6 @@ impl Cgroup {
             found.extend(text.split_whitespace().map(str::to_owned));
         }
         Ok(found)
-    }
-
-    /// Sets limits; what is not given stays as it is.
-    ///
-    /// Limits that constrain one another (memory and swap, quota and burst) are written in the order that the kernel
-    /// takes. If one can't be set, those before it are.
-    ///
-    /// # Errors
-    ///
-    /// [`NoController`](ErrorKind::NoController) names a controller that is not there,
-    /// [`InvalidInput`](ErrorKind::InvalidInput) a value that the kernel refuses or bends,
-    /// [`Busy`](ErrorKind::Busy) a limit below what is in use.
-    pub fn set(&self, resources: &Resources) -> Result<()> {
-        resources.check()?;
-        if let Some(cpu) = resources.cpu.as_ref().filter(|cpu| **cpu != crate::Cpu::default()) {
-            match self.place("cpu")? {
-                Place::V1(dir) => v1::cpu::set(&dir, cpu)?,
-                Place::V2(dir) => v2::cpu::set(&dir, cpu)?,
-            }
-        }
-        if let Some(memory) = resources.memory.as_ref().filter(|memory| **memory != crate::Memory::default())
-        {
-            match self.place("memory")? {
-                Place::V1(dir) => v1::memory::set(&dir, memory)?,
-                Place::V2(dir) => v2::memory::set(&dir, memory)?,
-            }
-        }
-        if let Some(pids) = resources.pids.as_ref().filter(|pids| pids.limit.is_some()) {
-            match self.place("pids")? {
-                Place::V1(dir) => v1::pids::set(&dir, pids)?,
-                Place::V2(dir) => v2::pids::set(&dir, pids)?,
-            }
-        }
-        if let Some(cpuset) = resources.cpuset.as_ref().filter(|cpuset| **cpuset != crate::Cpuset::default())
-        {
-            match self.place("cpuset")? {
-                Place::V1(dir) => v1::cpuset::set(&dir, cpuset)?,
-                Place::V2(dir) => v2::cpuset::set(&dir, cpuset)?,
-            }
-        }
-        resources.unified.iter().try_for_each(|(key, value)| self.set_unified(key, value))
-    }
-
-    fn set_unified(&self, key: &str, value: &str) -> Result<()> {
-        let controller = key.split('.').next().unwrap_or_default();
-        let Some(dir) = self.v2()? else { return Err(self.missing(controller, "there is no v2 hierarchy")) };
-        if controller != "cgroup" && !has_controller(&dir, controller)? {
-            return Err(self.missing(controller, "not handed down to this v2 cgroup"));
-        }
-        // Files such as io.max take one device at a time.
-        value.lines().try_for_each(|line| dir.write(key, line))
     }
 
     /// Sets which devices may be used, in the place of all rules that were set before.
@@ -471,12 +428,12 @@ impl Cgroup {
         if first.exists() { first } else { by_rank.find(|path| path.exists()).unwrap_or(first) }
     }
 
-    fn v1(&self, controller: &str) -> Result<Option<Dir>> {
+    pub(crate) fn v1(&self, controller: &str) -> Result<Option<Dir>> {
         let part = self.paths.iter().find(|(key, _)| key.split(',').any(|c| c == controller));
         part.map(|(_, path)| Dir::open(path)).transpose()
     }
 
-    fn v2(&self) -> Result<Option<Dir>> {
+    pub(crate) fn v2(&self) -> Result<Option<Dir>> {
         self.paths.get("").map(|path| Dir::open(path)).transpose()
     }
 
@@ -489,13 +446,18 @@ impl Cgroup {
     }
 
     /// Where to set a controller's limits.
-    fn place(&self, controller: &str) -> Result<Place> {
-        match self.figures(controller)? {
-            Some(Place::V2(dir)) if !has_controller(&dir, controller)? => {
-                Err(self.missing(controller, "not handed down to this v2 cgroup"))
+    pub(crate) fn place(&self, controller: &str) -> Result<Place> {
+        self.place_named(controller, controller)
+    }
+
+    /// The same for a controller that has another name on v2.
+    pub(crate) fn place_named(&self, v1: &str, v2: &str) -> Result<Place> {
+        match self.figures(v1)? {
+            Some(Place::V2(dir)) if !has_controller(&dir, v2)? => {
+                Err(self.missing(v2, "not handed down to this v2 cgroup"))
             }
             Some(place) => Ok(place),
-            None => Err(self.missing(controller, "no mounted hierarchy has it")),
+            None => Err(self.missing(v1, "no mounted hierarchy has it")),
         }
     }
 
@@ -504,14 +466,14 @@ impl Cgroup {
         self.figures(controller)?.ok_or_else(|| self.missing(controller, "no mounted hierarchy has it"))
     }
 
-    fn missing(&self, controller: &str, why: &str) -> Error {
+    pub(crate) fn missing(&self, controller: &str, why: &str) -> Error {
         let why = self.refused.get(controller).map_or(why, String::as_str);
         let action = format!("use cgroup controller {controller:?} in");
         Error::at(ErrorKind::NoController, action, self.main(), why)
     }
 }
 
-fn has_controller(dir: &Dir, controller: &str) -> Result<bool> {
+pub(crate) fn has_controller(dir: &Dir, controller: &str) -> Result<bool> {
     Ok(dir.read("cgroup.controllers")?.split_whitespace().any(|c| c == controller))
 }
 
@@ -522,6 +484,9 @@ fn enter(path: &Path, pid: u32) -> Result<()> {
         match dir.write("cgroup.procs", &pid.to_string()) {
             // A process that is just being made can't be moved yet.
             Err(e) if e.is(Errno::EINVAL) && wait.more() => {}
+            Err(e) if e.is(Errno::EINVAL) && dir.number("cpu.rt_runtime_us").is_ok_and(|n| n == Some(0)) => {
+                return Err(e.note("realtime processes need cpu.realtime_runtime"));
+            }
             Err(e) => return Err(refusal(e)),
             Ok(()) => return Ok(()),
         }

@@ -98,10 +98,20 @@ impl Error {
         self
     }
 
+    /// The same failure, with what this error number means here.
+    pub(crate) fn note_on(self, errno: Errno, meaning: impl Display) -> Error {
+        if self.is(errno) { self.note(meaning) } else { self }
+    }
+
     /// The same failure as another kind, where the place says more than the number.
     pub(crate) fn kind_is(mut self, kind: ErrorKind) -> Error {
         self.0.kind = kind;
         self
+    }
+
+    /// The name of the control file, or nothing.
+    pub(crate) fn file_name(&self) -> &str {
+        self.path().and_then(Path::file_name).and_then(std::ffi::OsStr::to_str).unwrap_or_default()
     }
 
     pub(crate) fn is(&self, errno: Errno) -> bool {

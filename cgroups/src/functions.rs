@@ -6,6 +6,8 @@ use crate::{Active, Cgroup, Hierarchies, Resources, Result};
 
 /// Makes a cgroup at the root of every hierarchy, limits it, and moves a process into it.
 ///
+/// What the kernel rounds is not told here, but by [`Cgroup::set`].
+///
 /// ```no_run
 /// let mut resources = cgroups::Resources::default();
 /// resources.cpu.get_or_insert_default().shares = Some(512);

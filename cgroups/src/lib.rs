@@ -15,7 +15,7 @@
 //! Beneath it, [`Hierarchies`] tells what is mounted, [`Cgroup`] names one cgroup in all of it, [`Active`] is a
 //! cgroup that goes again unless it is kept, [`Resources`] and [`DeviceRule`] are what it may use, and [`Stats`] what
 //! it used. The same program runs on v1, v2 and on machines with both; what a machine doesn't have is an error that
-//! names the controller.
+//! names the controller. What the kernel rounds is told too: [`Cgroup::set`] returns it as [`Adjusted`].
 //!
 //! # The names of 2014
 //!
@@ -36,12 +36,16 @@
 //! `serde`: [`Resources`], [`DeviceRule`], [`Stats`] and [`Layout`] as data.
 
 mod active;
+mod adjusted;
+mod bandwidth;
 mod cgroup;
+mod cpulist;
 mod error;
 mod file;
 mod functions;
 mod hierarchy;
 mod resources;
+mod set;
 mod stats;
 mod sys;
 mod v1;
@@ -49,9 +53,13 @@ mod v2;
 mod wait;
 
 pub use active::Active;
+pub use adjusted::Adjusted;
 pub use cgroup::Cgroup;
 pub use error::{Error, ErrorKind, Result};
 pub use functions::{apply, find_cgroup_mountpoint, init_cgroup_dir, this_cgroup_dir};
 pub use hierarchy::{Hierarchies, Layout};
-pub use resources::{Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRule, Memory, Pids, Resources};
+pub use resources::{
+    BlockIo, Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRule, HugepageLimit, InterfacePriority, Memory,
+    Network, Pids, Rdma, Resources, ThrottleDevice, WeightDevice,
+};
 pub use stats::{CpuStats, IoStats, Limit, MemoryStats, PidsStats, Stats, Throttling};

@@ -1,14 +1,16 @@
 //! What is written and read, in directories that stand in for cgroups: any user, any machine.
 
+mod tree;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cgroups::{Active, Cgroup, DeviceKind, DeviceRule, ErrorKind, Hierarchies, Limit, Resources};
+use cgroups::{DeviceKind, DeviceRule, ErrorKind, Limit, Resources};
 use grounds::tests;
+use tree::Tree;
 
 fn main() -> ExitCode {
     grounds::run(tests![
@@ -27,64 +29,6 @@ fn main() -> ExitCode {
         a_missing_figure_is_none_and_a_bad_one_an_error_with_file_and_line,
         stats_and_limits_travel_as_data,
     ])
-}
-
-/// Directories with files in the place of hierarchies; they go when the test ends.
-struct Tree {
-    root: PathBuf,
-    mountinfo: String,
-    membership: String,
-}
-
-impl Tree {
-    fn new(test: &str) -> Tree {
-        let root = std::env::temp_dir().join(format!("cgroups-golden-{test}-{}", std::process::id()));
-        fs::create_dir_all(&root).unwrap();
-        let root = root.canonicalize().unwrap();
-        Tree { root, mountinfo: String::new(), membership: String::new() }
-    }
-
-    /// Adds a hierarchy, with these files at its root and these in the cgroup `x`.
-    fn with(mut self, key: &str, root: &[(&str, &str)], leaf: &[(&str, &str)]) -> Tree {
-        let at = self.root.join(if key.is_empty() { "unified" } else { key });
-        let kind = if key.is_empty() { "cgroup2" } else { "cgroup" };
-        writeln!(self.mountinfo, "40 1 0:40 / {} rw - {kind} {kind} rw,{key}", at.display()).unwrap();
-        writeln!(self.membership, "1:{key}:/").unwrap();
-        fs::create_dir_all(at.join("x")).unwrap();
-        for (dir, files) in [(at.clone(), root), (at.join("x"), leaf)] {
-            fs::write(dir.join("cgroup.procs"), "").unwrap();
-            for (name, content) in files {
-                fs::write(dir.join(name), content).unwrap();
-            }
-        }
-        self
-    }
-
-    fn v2(test: &str, leaf: &[(&str, &str)]) -> Tree {
-        let controllers =
-            [("cgroup.controllers", "cpuset cpu io memory pids\n"), ("cgroup.subtree_control", "")];
-        let leaf: Vec<_> = controllers.iter().chain(leaf).copied().collect();
-        Tree::new(test).with("", &controllers, &leaf)
-    }
-
-    fn take(&self) -> cgroups::Result<Active> {
-        let found = Hierarchies::parse(self.mountinfo.as_bytes(), self.membership.as_bytes())?;
-        Cgroup::create(&found, "/x")
-    }
-
-    fn cgroup(&self) -> Cgroup {
-        self.take().unwrap().commit()
-    }
-
-    fn file(&self, path: &str) -> String {
-        fs::read_to_string(self.root.join(path)).unwrap()
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.root));
-    }
 }
 
 fn everything() -> Resources {

@@ -2,12 +2,23 @@
 
 use std::time::Duration;
 
-use crate::Result;
+use nix::errno::Errno;
+
+use crate::bandwidth::Bandwidth;
 use crate::file::Dir;
-use crate::resources::Cpu;
+use crate::resources::{Cpu, unsupported};
 use crate::stats::{CpuStats, Throttling};
+use crate::{Error, Result};
 
 pub(crate) fn set(dir: &Dir, cpu: &Cpu) -> Result<()> {
+    for (name, value) in [
+        ("cpu.realtime_runtime", cpu.realtime_runtime),
+        ("cpu.realtime_period", cpu.realtime_period.and_then(|n| i64::try_from(n).ok())),
+    ] {
+        if let Some(value) = value.filter(|&n| n != 0) {
+            return Err(unsupported(name, value, "only cgroup v1 limits realtime processes"));
+        }
+    }
     let mut values = Vec::new();
     let shares = cpu.shares.filter(|&n| n != 0).map(weight_of);
     if let Some(weight) = cpu.weight.filter(|&n| n != 0).or(shares) {
@@ -23,13 +34,48 @@ pub(crate) fn set(dir: &Dir, cpu: &Cpu) -> Result<()> {
     if let Some(burst) = cpu.burst.filter(|&n| n != 0 || dir.has("cpu.max.burst")) {
         values.push(("cpu.max.burst", burst.to_string()));
     }
-    dir.write_all(&values)
+    dir.write_all(&values).map_err(|e| refused(dir, cpu, e))
+}
+
+/// Says what the kernel means by EINVAL. A parent's quota forbids nothing here: it holds beside this one.
+fn refused(dir: &Dir, cpu: &Cpu, error: Error) -> Error {
+    if !error.is(Errno::EINVAL) && !error.is(Errno::ERANGE) {
+        return error;
+    }
+    let why = match error.file_name() {
+        "cpu.weight" if cpu.weight.is_some_and(|n| n > 10_000) => Some("a weight is 1 to 10000".to_owned()),
+        "cpu.weight" => Some("an idle cgroup has no weight".to_owned()),
+        "cpu.max" => quota_fault(dir, cpu),
+        "cpu.max.burst" => dir.read("cpu.max").ok().map(|max| {
+            format!("the quota and period are {}, and no burst is more than the quota", max.trim())
+        }),
+        _ => None,
+    };
+    match why {
+        Some(why) => error.note(why),
+        None => error,
+    }
+}
+
+fn quota_fault(dir: &Dir, cpu: &Cpu) -> Option<String> {
+    let line = max_of(dir, cpu).ok()??;
+    let mut words = line.split(' ').map(|word| word.parse().ok());
+    let quota = words.next().flatten();
+    // Where only the quota was given, the period in force is one that the kernel took.
+    let wanted = Bandwidth { quota, period: words.next().flatten().unwrap_or(100_000) };
+    if let Some(fault) = wanted.fault() {
+        return Some(fault.to_owned());
+    }
+    let burst = dir.number("cpu.max.burst").ok()??;
+    quota
+        .filter(|&quota| quota < burst)
+        .map(|_| format!("the burst is {burst}, and no burst is more than the quota"))
 }
 
 /// Turns shares into a weight: 2, 1024 and 262144 are 1, 100 and 10000 of it, with a parabola in the logarithm
 /// between them, as the runtimes agreed in 2025. (The line that they had before made 39 of the default.)
 #[allow(clippy::cast_precision_loss, reason = "at most 18 bits")]
-fn weight_of(shares: u64) -> u64 {
+pub(crate) fn weight_of(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
         3..262_144 => {

@@ -4,7 +4,10 @@ pub(crate) mod core;
 pub(crate) mod cpu;
 pub(crate) mod cpuset;
 pub(crate) mod devices;
+pub(crate) mod hugetlb;
 pub(crate) mod io;
 pub(crate) mod memory;
+pub(crate) mod misc;
+pub(crate) mod rdma;
 // The same files with the same meaning as on v1.
 pub(crate) use crate::v1::pids;

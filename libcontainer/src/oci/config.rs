@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cgroups::{DeviceAccess, DeviceRule};
+use cgroups::{DeviceAccess, DeviceRule, HugepageLimit, InterfacePriority, ThrottleDevice, WeightDevice};
 
 use super::{invalid, spec};
 use crate::config::{
@@ -95,24 +95,6 @@ fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
         (!linux.net_devices.is_empty(), "netDevices"),
     ];
     name_asked(&fields, "linux.", asked);
-    let resources = &linux.resources;
-    let (memory, cpu) = (&resources.memory, &resources.cpu);
-    let limited = |limit: Option<i64>| limit.is_some_and(|limit| limit > 0);
-    let fields = [
-        (limited(memory.kernel), "memory.kernel"),
-        (limited(memory.kernel_tcp), "memory.kernelTCP"),
-        (memory.swappiness.is_some(), "memory.swappiness"),
-        (memory.disable_oom_killer, "memory.disableOOMKiller"),
-        // Every memory cgroup counts its children since Linux 5.11.
-        (memory.use_hierarchy == Some(false), "memory.useHierarchy"),
-        (cpu.realtime_runtime.0, "cpu.realtimeRuntime"),
-        (cpu.realtime_period.0, "cpu.realtimePeriod"),
-        (resources.block_io.0, "blockIO"),
-        (resources.hugepage_limits.0, "hugepageLimits"),
-        (resources.network.0, "network"),
-        (resources.rdma.0, "rdma"),
-    ];
-    name_asked(&fields, "linux.resources.", asked);
 }
 
 fn mounts_ask(mounts: &[spec::Mount], asked: &mut Vec<String>) {
@@ -295,12 +277,18 @@ fn resources(wanted: &spec::Resources) -> cgroups::Resources {
         let limits = resources.memory.get_or_insert_default();
         (limits.limit, limits.reservation, limits.swap) = (memory.limit, memory.reservation, memory.swap);
         limits.check_before_update = memory.check_before_update;
+        // Some engines write -1 for "not given" here.
+        let limited = |limit: Option<i64>| limit.filter(|limit| *limit > 0);
+        (limits.kernel, limits.kernel_tcp) = (limited(memory.kernel), limited(memory.kernel_tcp));
+        (limits.swappiness, limits.use_hierarchy) = (memory.swappiness, memory.use_hierarchy);
+        limits.disable_oom_killer = memory.disable_oom_killer.then_some(true);
     }
     if *cpu != spec::Cpu::default() {
         let limits = resources.cpu.get_or_insert_default();
         (limits.shares, limits.quota, limits.period, limits.burst) =
             (cpu.shares, cpu.quota, cpu.period, cpu.burst);
         limits.idle = cpu.idle.map(|idle| idle != 0);
+        (limits.realtime_runtime, limits.realtime_period) = (cpu.realtime_runtime, cpu.realtime_period);
     }
     if !cpu.cpus.is_empty() || !cpu.mems.is_empty() {
         let sets = resources.cpuset.get_or_insert_default();
@@ -311,7 +299,41 @@ fn resources(wanted: &spec::Resources) -> cgroups::Resources {
     if let Some(limit) = pids.limit.filter(|limit| *limit != 0) {
         resources.pids.get_or_insert_default().limit = Some(limit);
     }
+    if wanted.block_io != spec::BlockIo::default() {
+        resources.block_io = Some(block_io(&wanted.block_io));
+    }
+    let huge = wanted.hugepage_limits.iter();
+    resources.hugepage_limits = huge.map(|one| HugepageLimit::new(&one.page_size, one.limit)).collect();
+    for (device, wanted) in &wanted.rdma {
+        let limits = resources.rdma.entry(device.clone()).or_default();
+        (limits.hca_handles, limits.hca_objects) = (wanted.hca_handles, wanted.hca_objects);
+    }
+    let spec::NetworkMarks { class_id, priorities } = &wanted.network;
+    if wanted.network != spec::NetworkMarks::default() {
+        let network = resources.network.get_or_insert_default();
+        network.class_id = *class_id;
+        let priority = |one: &spec::InterfacePriority| InterfacePriority::new(&one.name, one.priority);
+        network.priorities = priorities.iter().map(priority).collect();
+    }
     resources
+}
+
+fn block_io(wanted: &spec::BlockIo) -> cgroups::BlockIo {
+    let mut io = cgroups::BlockIo::default();
+    (io.weight, io.leaf_weight) = (wanted.weight, wanted.leaf_weight);
+    for wanted in &wanted.weight_device {
+        let mut device = WeightDevice::new(wanted.major, wanted.minor, 0);
+        (device.weight, device.leaf_weight) = (wanted.weight, wanted.leaf_weight);
+        io.weight_device.push(device);
+    }
+    let rates = |devices: &[spec::ThrottleDevice]| {
+        devices.iter().map(|one| ThrottleDevice::new(one.major, one.minor, one.rate)).collect()
+    };
+    io.throttle_read_bps_device = rates(&wanted.throttle_read_bps_device);
+    io.throttle_write_bps_device = rates(&wanted.throttle_write_bps_device);
+    io.throttle_read_iops_device = rates(&wanted.throttle_read_iops_device);
+    io.throttle_write_iops_device = rates(&wanted.throttle_write_iops_device);
+    io
 }
 
 fn device_rule(rule: &spec::DeviceRule) -> Result<DeviceRule> {

@@ -222,10 +222,10 @@ part!(Resources {
     cpu: Cpu,
     pids: Pids,
     unified: BTreeMap<String, String>,
-    block_io as "blockIO": Asked,
-    hugepage_limits: Asked,
-    network: Asked,
-    rdma: Asked,
+    block_io as "blockIO": BlockIo,
+    hugepage_limits: Vec<HugepageLimit>,
+    network: NetworkMarks,
+    rdma: BTreeMap<String, Rdma>,
 });
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -263,14 +263,36 @@ part!(Cpu {
     quota: Option<i64>,
     burst: Option<u64>,
     period: Option<u64>,
-    realtime_runtime: Asked,
-    realtime_period: Asked,
+    realtime_runtime: Option<i64>,
+    realtime_period: Option<u64>,
     cpus: String,
     mems: String,
     idle: Option<i64>,
 });
 
 part!(Pids { limit: Option<i64>, });
+
+part!(BlockIo {
+    weight: Option<u16>,
+    leaf_weight: Option<u16>,
+    weight_device: Vec<WeightDevice>,
+    throttle_read_bps_device: Vec<ThrottleDevice>,
+    throttle_write_bps_device: Vec<ThrottleDevice>,
+    throttle_read_iops_device as "throttleReadIOPSDevice": Vec<ThrottleDevice>,
+    throttle_write_iops_device as "throttleWriteIOPSDevice": Vec<ThrottleDevice>,
+});
+
+part!(WeightDevice { major: u32, minor: u32, weight: Option<u16>, leaf_weight: Option<u16> });
+
+part!(ThrottleDevice { major: u32, minor: u32, rate: u64 });
+
+part!(HugepageLimit { page_size: String, limit: u64 });
+
+part!(NetworkMarks { class_id as "classID": Option<u32>, priorities: Vec<InterfacePriority> });
+
+part!(InterfacePriority { name: String, priority: u32 });
+
+part!(Rdma { hca_handles: Option<u32>, hca_objects: Option<u32> });
 
 /// Whether a field asks for anything: `null`, `false`, 0, `""`, `[]` and an object of such values don't.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

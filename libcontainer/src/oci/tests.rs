@@ -95,20 +95,57 @@ fn what_is_not_done_is_refused_by_all_its_names_at_once() {
            "mounts": [{"destination": "/a", "source": "/a", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]},
                       {"destination": "/b", "type": "tmpfs", "options": ["tmpcopyup"]}],
            "linux": {"intelRdt": {"closID": "x"}, "timeOffsets": {"boottime": {"secs": 5}}, "netDevices": {"eth0": {}},
-                     "personality": {"domain": "LINUX32"}, "memoryPolicy": {"mode": "MPOL_BIND"}, "mountLabel": "label",
-                     "resources": {"blockIO": {"weight": 10}, "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
-                                   "rdma": {"mlx5_1": {"hcaHandles": 3}}, "network": {"classID": 1},
-                                   "memory": {"swappiness": 0, "disableOOMKiller": true, "kernelTCP": 4096}}}"#,
+                     "personality": {"domain": "LINUX32"}, "memoryPolicy": {"mode": "MPOL_BIND"}, "mountLabel": "label"}"#,
     )
     .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.to_string(),
         "not supported yet: hooks, linux.mountLabel, linux.intelRdt, linux.timeOffsets, linux.personality, \
-         linux.memoryPolicy, linux.netDevices, linux.resources.memory.kernelTCP, linux.resources.memory.swappiness, \
-         linux.resources.memory.disableOOMKiller, linux.resources.blockIO, linux.resources.hugepageLimits, \
-         linux.resources.network, linux.resources.rdma, mounts[0].uidMappings, mounts[1].options \"tmpcopyup\""
+         linux.memoryPolicy, linux.netDevices, mounts[0].uidMappings, mounts[1].options \"tmpcopyup\""
     );
+}
+
+#[test]
+fn every_resource_of_the_specification_is_passed_on() {
+    let config = with_linux(
+        r#""resources": {
+            "memory": {"swappiness": 0, "disableOOMKiller": true, "kernel": 8192, "kernelTCP": 4096, "useHierarchy": true},
+            "cpu": {"realtimeRuntime": 950, "realtimePeriod": 1000},
+            "blockIO": {"weight": 10, "leafWeight": 20,
+                        "weightDevice": [{"major": 8, "minor": 0, "weight": 500, "leafWeight": 300}],
+                        "throttleReadBpsDevice": [{"major": 8, "minor": 1, "rate": 1}],
+                        "throttleWriteBpsDevice": [{"major": 8, "minor": 2, "rate": 2}],
+                        "throttleReadIOPSDevice": [{"major": 8, "minor": 3, "rate": 3}],
+                        "throttleWriteIOPSDevice": [{"major": 8, "minor": 4, "rate": 4}]},
+            "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
+            "rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}},
+            "network": {"classID": 1048577, "priorities": [{"name": "eth0", "priority": 500}]}}"#,
+    );
+    let resources = config.unwrap().cgroup.unwrap().resources;
+    let memory = resources.memory.unwrap();
+    assert_eq!((memory.swappiness, memory.disable_oom_killer), (Some(0), Some(true)));
+    assert_eq!(
+        (memory.kernel, memory.kernel_tcp, memory.use_hierarchy),
+        (Some(8192), Some(4096), Some(true))
+    );
+    let cpu = resources.cpu.unwrap();
+    assert_eq!((cpu.realtime_runtime, cpu.realtime_period), (Some(950), Some(1000)));
+    let io = resources.block_io.unwrap();
+    assert_eq!((io.weight, io.leaf_weight), (Some(10), Some(20)));
+    assert_eq!((io.weight_device[0].weight, io.weight_device[0].leaf_weight), (Some(500), Some(300)));
+    let rates = [
+        &io.throttle_read_bps_device,
+        &io.throttle_write_bps_device,
+        &io.throttle_read_iops_device,
+        &io.throttle_write_iops_device,
+    ];
+    assert_eq!(rates.map(|list| (list[0].minor, list[0].rate)), [(1, 1), (2, 2), (3, 3), (4, 4)]);
+    assert_eq!(resources.hugepage_limits, [cgroups::HugepageLimit::new("2MB", 1)]);
+    assert_eq!(resources.rdma["mlx5_1"].hca_objects, Some(10_000));
+    let network = resources.network.unwrap();
+    assert_eq!(network.class_id, Some(0x0010_0001));
+    assert_eq!(network.priorities, [cgroups::InterfacePriority::new("eth0", 500)]);
 }
 
 #[test]

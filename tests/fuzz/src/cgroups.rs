@@ -55,6 +55,9 @@ pub(crate) fn targets() -> Vec<Target> {
                     r#"{"cpu":{"shares":1024,"quota":50000,"period":100000,"burst":7000,"idle":false}}"#,
                     r#"{"cpu":{"weight":100,"period":20000},"cpuset":{"cpus":"0-1","mems":"0"}}"#,
                     r#"{"memory":{"limit":67108864,"swap":100663296,"reservation":1,"check_before_update":true},"pids":{"limit":-1}}"#,
+                    r#"{"memory":{"limit":5000,"swappiness":60,"kernel":1,"disable_oom_killer":true},"cpu":{"realtime_runtime":1000}}"#,
+                    r#"{"block_io":{"weight":500,"throttle_read_bps_device":[{"major":8,"minor":0,"rate":1}]},"misc":{"sev":5}}"#,
+                    r#"{"hugepage_limits":[{"page_size":"2MB","limit":3}],"rdma":{"mlx5_0":{"hca_handles":3}},"network":{"class_id":1}}"#,
                     r#"{"unified":{"memory.high":"50M","io.max":"8:0 rbps=1\n8:1 wbps=2","../secret.x":"1"}}"#,
                 ]
                 .map(bytes)
@@ -264,8 +267,12 @@ fn resources(bytes: &[u8]) {
         "memory.memsw.limit_in_bytes",
         "pids.max",
         "cpuset.cpus",
+        "memory.kmem.limit_in_bytes",
+        "memory.swappiness",
+        "blkio.bfq.weight",
+        "blkio.throttle.read_bps_device",
     ];
-    set(&v1.map(empty), &V1, |cgroup| cgroup.set(&resources));
+    set(&v1.map(empty), &V1, |cgroup| cgroup.set(&resources).map(drop));
     let v2 = [
         "cpu.weight",
         "cpu.max",
@@ -275,10 +282,18 @@ fn resources(bytes: &[u8]) {
         "pids.max",
         "cpuset.cpus",
         "io.max",
+        "io.weight",
+        "cpuset.cpus.effective",
+        "hugetlb.2MB.max",
+        "rdma.max",
+        "misc.max",
     ];
     let mut v2 = v2.map(empty).to_vec();
-    v2.extend([("cgroup.controllers", &b"cpuset cpu io memory pids\n"[..]), ("memory.current", b"4096\n")]);
-    set(&v2, &V2, |cgroup| cgroup.set(&resources));
+    v2.extend([
+        ("cgroup.controllers", &b"cpuset cpu io memory hugetlb pids rdma misc\n"[..]),
+        ("memory.current", b"4096\n"),
+    ]);
+    set(&v2, &V2, |cgroup| cgroup.set(&resources).map(drop));
 }
 
 fn devices(mut bytes: &[u8]) {
