@@ -4,8 +4,7 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use crate::file::Dir;
-use crate::stats::{Limit, limit};
-use crate::{Error, Result};
+use crate::{Limit, Result};
 
 /// A value that the kernel took, but not quite as it was asked for; what [`Cgroup::set`](crate::Cgroup::set) returns.
 ///
@@ -72,8 +71,7 @@ pub(crate) fn unsigned_bytes(
 
 /// Reads a number back.
 pub(crate) fn number(dir: &Dir, name: &str, wanted: u64, to: &mut Report) -> Result<()> {
-    let Some(text) = dir.read_if_there(name)? else { return Ok(()) };
-    let got = limit(text.trim()).map_err(|what| Error::malformed(&dir.path().join(name), what))?;
+    let Some(got) = dir.limit(name)? else { return Ok(()) };
     if got != Limit::At(wanted) {
         let got = match got {
             Limit::At(number) => number.to_string(),

@@ -12,7 +12,6 @@ use crate::active::Active;
 use crate::file::{Dir, children};
 use crate::hierarchy::{Hierarchy, checked, join, outside};
 use crate::resources::{DeviceRule, invalid};
-use crate::stats::Stats;
 use crate::wait::Wait;
 use crate::{Error, ErrorKind, Hierarchies, Result, v1, v2};
 
@@ -265,40 +264,6 @@ impl Cgroup {
         let mut pids = all_processes(self.main())?;
         pids.retain(|&pid| pid != 0);
         Ok(pids)
-    }
-
-    /// Returns what this cgroup and those below it have used.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone, [`Malformed`](ErrorKind::Malformed) with file and line
-    /// if the kernel's figures can't be read. Figures that this kernel doesn't have are `None`.
-    #[doc(alias = "GetStats")]
-    pub fn stats(&self) -> Result<Stats> {
-        let mut cpu = match self.figures("cpuacct")? {
-            Some(Place::V1(dir)) => v1::cpu::times(&dir)?,
-            Some(Place::V2(dir)) => v2::cpu::stats(&dir)?,
-            None => None,
-        };
-        if let (Some(cpu), Some(dir)) = (&mut cpu, self.v1("cpu")?) {
-            cpu.throttling = v1::cpu::throttling(&dir)?;
-        }
-        let memory = match self.figures("memory")? {
-            Some(Place::V1(dir)) => v1::memory::stats(&dir)?,
-            Some(Place::V2(dir)) => v2::memory::stats(&dir)?,
-            None => None,
-        };
-        let pids = match self.figures("pids")? {
-            Some(Place::V1(dir)) => v1::pids::stats(&dir)?,
-            Some(Place::V2(dir)) => v2::pids::stats(&dir)?,
-            None => None,
-        };
-        let io = match self.figures("blkio")? {
-            Some(Place::V1(dir)) => v1::blkio::stats(&dir)?,
-            Some(Place::V2(dir)) => v2::io::stats(&dir)?,
-            None => None,
-        };
-        Ok(Stats { cpu, memory, pids, io })
     }
 
     /// Stops all processes here and below, and returns once they have stopped.

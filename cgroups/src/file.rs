@@ -12,7 +12,8 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::write;
 
-use crate::{Error, Result};
+use crate::stats::limit;
+use crate::{Error, Limit, Result};
 
 /// More than any control file holds; a list of processes alone may be longer.
 const LARGEST: u64 = 1 << 20;
@@ -80,6 +81,11 @@ impl Dir {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         open_beneath(&self.fd, Path::new(name), OFlag::O_PATH).is_ok()
+    }
+
+    /// Opens a file, by the kernel's error number: what is absent is looked for often.
+    pub(crate) fn open_file(&self, name: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+        open_beneath(&self.fd, Path::new(name), flags)
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<String> {
@@ -152,6 +158,12 @@ impl Dir {
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>> {
         let Some(text) = self.read_if_there(name)? else { return Ok(None) };
         parse(text.trim()).map(Some).map_err(|what| Error::malformed(&self.path.join(name), what))
+    }
+
+    /// Reads a limit; `None` where there is no such file.
+    pub(crate) fn limit(&self, name: &str) -> Result<Option<Limit>> {
+        let Some(text) = self.read_if_there(name)? else { return Ok(None) };
+        limit(text.trim()).map(Some).map_err(|what| Error::malformed(&self.path.join(name), what))
     }
 
     /// Reads lines of a name and a number; empty where there is no such file. Further columns are passed over.

@@ -14,8 +14,9 @@
 //!
 //! Beneath it, [`Hierarchies`] tells what is mounted, [`Cgroup`] names one cgroup in all of it, [`Active`] is a
 //! cgroup that goes again unless it is kept, [`Resources`] and [`DeviceRule`] are what it may use, and [`Stats`] what
-//! it used. The same program runs on v1, v2 and on machines with both; what a machine doesn't have is an error that
-//! names the controller. What the kernel rounds is told too: [`Cgroup::set`] returns it as [`Adjusted`].
+//! it used, once or, by a [`Sampler`], again and again. The same program runs on v1, v2 and on machines with both;
+//! what a machine doesn't have is an error that names the controller. What the kernel rounds is told too:
+//! [`Cgroup::set`] returns it as [`Adjusted`].
 //!
 //! # The names of 2014
 //!
@@ -27,7 +28,7 @@
 //! | `FindCgroupMountpoint` | [`find_cgroup_mountpoint`] | options are compared whole, hidden mounts don't count |
 //! | `GetThisCgroupDir`, `GetInitCgroupDir` | [`this_cgroup_dir`], [`init_cgroup_dir`] | a colon in the path, `/..` and a short line are understood |
 //! | `GetPids`, `ReadProcsFile` | [`Cgroup::pids`], [`Cgroup::all_pids`] | also those in cgroups below |
-//! | `GetStats` | [`Cgroup::stats`], [`CpuStats::percent_since`] | doesn't sleep; the percentage is not always 0; a missing file is `None` |
+//! | `GetStats` | [`Cgroup::stats`], [`Cgroup::sampler`], [`CpuStats::percent_since`] | doesn't sleep; the percentage is not always 0; a missing file is `None` |
 //! | `Freeze` | [`Cgroup::freeze`], [`Cgroup::thaw`] | has a deadline, and undoes a failure |
 //! | `systemd.Apply`, `UseSystemd` | not yet | |
 //!
@@ -44,6 +45,7 @@ mod error;
 mod file;
 mod functions;
 mod hierarchy;
+mod kept;
 mod resources;
 mod set;
 mod stats;
@@ -62,4 +64,8 @@ pub use resources::{
     BlockIo, Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRule, HugepageLimit, InterfacePriority, Memory,
     Network, Pids, Rdma, Resources, ThrottleDevice, WeightDevice,
 };
-pub use stats::{CpuStats, IoStats, Limit, MemoryStats, PidsStats, Stats, Throttling};
+pub use stats::{
+    BlkioEntry, BlkioStats, CpuStats, CpusetStats, Figures, FiguresIter, FreezerStats, HugetlbStats, IoStats,
+    Limit, MemoryCounter, MemoryStats, MiscStats, NumaStats, PidsStats, RdmaStats, Sampler, Stats, StatsKind,
+    Throttling,
+};

@@ -1,14 +1,12 @@
-//! Shares, quota, idle and realtime; the times of cpuacct.
+//! Shares, quota, idle and realtime.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use nix::errno::Errno;
 
 use crate::bandwidth::{Bandwidth, ancestors, below};
-use crate::file::{Dir, parse};
+use crate::file::Dir;
 use crate::resources::{Cpu, invalid};
-use crate::stats::{CpuStats, Throttling};
 use crate::{Error, ErrorKind, Result};
 
 /// Of these the kernel keeps every one as it is.
@@ -143,38 +141,4 @@ fn realtime_fault(dir: &Dir, cpu: &Cpu) -> Option<String> {
     let parent = ancestors(dir, RT_RUNTIME).next()?;
     let theirs = of(&parent)?;
     Some(format!("{:?} above it has {theirs} for all that is in it", parent.path()))
-}
-
-/// Reads what a quota held back, from the hierarchy of `cpu`.
-pub(crate) fn throttling(dir: &Dir) -> Result<Option<Throttling>> {
-    let Some(stat) = dir.table("cpu.stat")? else { return Ok(None) };
-    let get = |key: &str| stat.get(key).copied();
-    let (Some(periods), Some(throttled_periods), Some(time)) =
-        (get("nr_periods"), get("nr_throttled"), get("throttled_time"))
-    else {
-        return Ok(None);
-    };
-    Ok(Some(Throttling { periods, throttled_periods, throttled_time: Duration::from_nanos(time) }))
-}
-
-/// Reads the times, from the hierarchy of `cpuacct`.
-pub(crate) fn times(dir: &Dir) -> Result<Option<CpuStats>> {
-    let Some(usage) = dir.number("cpuacct.usage")? else { return Ok(None) };
-    let nanos = |name| Ok::<_, Error>(dir.number(name)?.map(Duration::from_nanos));
-    Ok(Some(CpuStats {
-        usage: Duration::from_nanos(usage),
-        user: nanos("cpuacct.usage_user")?,
-        system: nanos("cpuacct.usage_sys")?,
-        per_cpu: per_cpu(dir)?,
-        throttling: None,
-    }))
-}
-
-fn per_cpu(dir: &Dir) -> Result<Vec<Duration>> {
-    let name = "cpuacct.usage_percpu";
-    let text = dir.read_if_there(name)?.unwrap_or_default();
-    text.split_whitespace()
-        .map(|word| parse(word).map(Duration::from_nanos))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|what| Error::malformed(&dir.path().join(name), what))
 }

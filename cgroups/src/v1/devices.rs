@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::file::Dir;
 use crate::resources::{DeviceAccess, DeviceKind, DeviceRule, invalid};
-use crate::v1::blkio::device_number;
+use crate::stats::device_number;
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) fn set(dir: &Dir, rules: &[DeviceRule]) -> Result<()> {

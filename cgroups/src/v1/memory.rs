@@ -5,7 +5,6 @@ use nix::errno::Errno;
 use crate::adjusted::{self, Report};
 use crate::file::Dir;
 use crate::resources::{Memory, invalid};
-use crate::stats::{Limit, MemoryStats, limit};
 use crate::{Error, ErrorKind, Result};
 
 const LIMIT: &str = "memory.limit_in_bytes";
@@ -114,24 +113,4 @@ fn refused(dir: &Dir, error: Error) -> Error {
         }
         _ => error,
     }
-}
-
-pub(crate) fn stats(dir: &Dir) -> Result<Option<MemoryStats>> {
-    let Some(usage) = dir.number(USAGE)? else { return Ok(None) };
-    Ok(Some(MemoryStats {
-        usage,
-        max_usage: dir.number("memory.max_usage_in_bytes")?,
-        limit: read_limit(dir, LIMIT)?,
-        swap_usage: dir.number(BOTH_USAGE)?,
-        swap_limit: read_limit(dir, BOTH_LIMIT)?,
-        failures: dir.number("memory.failcnt")?,
-        oom_kills: dir.table("memory.oom_control")?.and_then(|t| t.get("oom_kill").copied()),
-        detail: dir.table("memory.stat")?.unwrap_or_default(),
-    }))
-}
-
-/// Reads a limit; `None` where there is no such file.
-pub(crate) fn read_limit(dir: &Dir, name: &str) -> Result<Option<Limit>> {
-    let Some(text) = dir.read_if_there(name)? else { return Ok(None) };
-    limit(text.trim()).map(Some).map_err(|what| Error::malformed(&dir.path().join(name), what))
 }

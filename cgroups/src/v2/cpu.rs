@@ -1,13 +1,10 @@
-//! Weight, quota and idle; the times.
-
-use std::time::Duration;
+//! Weight, quota and idle.
 
 use nix::errno::Errno;
 
 use crate::bandwidth::Bandwidth;
 use crate::file::Dir;
 use crate::resources::{Cpu, unsupported};
-use crate::stats::{CpuStats, Throttling};
 use crate::{Error, Result};
 
 pub(crate) fn set(dir: &Dir, cpu: &Cpu) -> Result<()> {
@@ -101,25 +98,6 @@ fn max_of(dir: &Dir, cpu: &Cpu) -> Result<Option<String>> {
             Some(format!("{quota} {period}"))
         }
     })
-}
-
-pub(crate) fn stats(dir: &Dir) -> Result<Option<CpuStats>> {
-    let Some(stat) = dir.table("cpu.stat")? else { return Ok(None) };
-    let time = |key: &str| stat.get(key).copied().map(Duration::from_micros);
-    let Some(usage) = time("usage_usec") else { return Ok(None) };
-    let throttling = match (stat.get("nr_periods"), stat.get("nr_throttled"), time("throttled_usec")) {
-        (Some(&periods), Some(&throttled_periods), Some(throttled_time)) => {
-            Some(Throttling { periods, throttled_periods, throttled_time })
-        }
-        _ => None,
-    };
-    Ok(Some(CpuStats {
-        usage,
-        user: time("user_usec"),
-        system: time("system_usec"),
-        per_cpu: Vec::new(),
-        throttling,
-    }))
 }
 
 #[cfg(test)]

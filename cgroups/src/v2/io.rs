@@ -1,12 +1,9 @@
-//! Weights and rates of block devices; what was read and written.
+//! Weights and rates of block devices.
 
-use std::collections::BTreeMap;
-
-use crate::file::{Dir, parse};
+use crate::Result;
+use crate::file::Dir;
 use crate::resources::{BlockIo, unsupported};
-use crate::stats::IoStats;
-use crate::v1::blkio::{device_number, no_disk, no_leaf_weight};
-use crate::{Error, Result};
+use crate::v1::blkio::{no_disk, no_leaf_weight};
 
 /// The scale of the specification, which is the one of the scheduler BFQ.
 const BFQ: &str = "io.bfq.weight";
@@ -56,38 +53,6 @@ fn weight_file(dir: &Dir, weight: u16) -> Result<(&'static str, u64)> {
 /// Turns 10 to 1000 into 1 to 10000, by a straight line. (In 16 bits it overflows from 17 on.)
 fn cost_weight_of(weight: u16) -> u64 {
     1 + u64::from(weight.saturating_sub(10)) * 9_999 / 990
-}
-
-pub(crate) fn stats(dir: &Dir) -> Result<Option<Vec<IoStats>>> {
-    let name = "io.stat";
-    let Some(text) = dir.read_if_there(name)? else { return Ok(None) };
-    let lines = text.lines().enumerate().map(|(at, line)| {
-        device(line)
-            .map_err(|what| Error::malformed(&dir.path().join(name), format!("line {}: {what}", at + 1)))
-    });
-    lines.filter_map(Result::transpose).collect::<Result<_>>().map(Some)
-}
-
-/// Reads `8:0 rbytes=4096 wbytes=0 …`; a device that has no figures yet comes without any.
-fn device(line: &str) -> std::result::Result<Option<IoStats>, String> {
-    let mut words = line.split_whitespace();
-    let (major, minor) = device_number(words.next().unwrap_or_default())?;
-    let mut figures = BTreeMap::new();
-    for (key, value) in words.filter_map(|word| word.split_once('=')) {
-        // Further keys are a driver's own, and not always numbers.
-        if ["rbytes", "wbytes", "rios", "wios"].contains(&key) {
-            figures.insert(key, parse(value)?);
-        }
-    }
-    let get = |key| figures.get(key).copied().unwrap_or(0);
-    Ok((!figures.is_empty()).then(|| IoStats {
-        major,
-        minor,
-        read_bytes: get("rbytes"),
-        written_bytes: get("wbytes"),
-        reads: get("rios"),
-        writes: get("wios"),
-    }))
 }
 
 #[cfg(test)]

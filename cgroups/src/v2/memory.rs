@@ -3,9 +3,7 @@
 use crate::adjusted::{self, Report};
 use crate::file::Dir;
 use crate::resources::{Memory, invalid, unsupported};
-use crate::stats::{Limit, MemoryStats};
-use crate::v1::memory::read_limit;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Limit, Result};
 
 const LIMIT: &str = "memory.max";
 const SWAP: &str = "memory.swap.max";
@@ -57,7 +55,7 @@ fn only_v1(memory: &Memory) -> Result<()> {
 
 /// The limit that memory and swap are counted with where none is given; 0 where there is none.
 fn in_force(dir: &Dir) -> Result<i64> {
-    Ok(match read_limit(dir, LIMIT)? {
+    Ok(match dir.limit(LIMIT)? {
         Some(Limit::At(limit)) => i64::try_from(limit).unwrap_or(0),
         _ => 0,
     })
@@ -103,28 +101,6 @@ pub(crate) fn swap_of(both: i64, limit: i64) -> Result<Option<i64>> {
 
 fn max(value: i64) -> String {
     if value == -1 { "max".to_owned() } else { value.to_string() }
-}
-
-pub(crate) fn stats(dir: &Dir) -> Result<Option<MemoryStats>> {
-    // The root has no such file.
-    let Some(usage) = dir.number("memory.current")? else { return Ok(None) };
-    let limit = read_limit(dir, LIMIT)?;
-    let swap_limit = match (limit, read_limit(dir, SWAP)?) {
-        (Some(Limit::At(memory)), Some(Limit::At(swap))) => Some(Limit::At(memory.saturating_add(swap))),
-        (Some(_), Some(_)) => Some(Limit::Unlimited),
-        _ => None,
-    };
-    let events = dir.table("memory.events")?.unwrap_or_default();
-    Ok(Some(MemoryStats {
-        usage,
-        max_usage: dir.number("memory.peak")?,
-        limit,
-        swap_usage: dir.number("memory.swap.current")?.map(|swap| usage.saturating_add(swap)),
-        swap_limit,
-        failures: events.get("max").copied(),
-        oom_kills: events.get("oom_kill").copied(),
-        detail: dir.table("memory.stat")?.unwrap_or_default(),
-    }))
 }
 
 #[cfg(test)]

@@ -162,11 +162,12 @@ impl Stand {
     }
 }
 
-const V1: [&str; 6] = ["cpu,cpuacct", "memory", "pids", "blkio", "cpuset", "devices"];
+const V1: [&str; 10] =
+    ["cpu,cpuacct", "memory", "pids", "blkio", "cpuset", "devices", "hugetlb", "rdma", "misc", "freezer"];
 const V2: [&str; 1] = [""];
 
 /// The files with figures, as kernels write them.
-const FIGURES: [(&str, &str); 20] = [
+const FIGURES: [(&str, &str); 46] = [
     ("cpuacct.usage", "123456789\n"),
     ("cpuacct.usage_user", "1\n"),
     ("cpuacct.usage_sys", "2\n"),
@@ -193,6 +194,32 @@ const FIGURES: [(&str, &str); 20] = [
         "8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n8:16 \n254:0 rbytes=1 cost.usage=1.5\n",
     ),
     ("blkio.throttle.io_service_bytes_recursive", "8:0 Read 4096\n8:0 Write 1\n8:0 Total 4097\nTotal 4097\n"),
+    ("blkio.throttle.io_serviced_recursive", "8:0 Read 1\n8:0 Discard 2\nTotal 3\n"),
+    ("blkio.bfq.io_service_bytes_recursive", "8:0 Read 4096\n9:0 Write 1\nTotal 4097\n"),
+    ("blkio.bfq.io_queued_recursive", "8:0 Sync 1\n"),
+    ("blkio.bfq.time_recursive", "8:0 7\n"),
+    ("blkio.sectors_recursive", "8:0 7\n"),
+    ("cpuacct.usage_all", "cpu user system\n0 1 2\n1 3 4 5\n"),
+    ("cpu.stat.local", "throttled_usec 1\nthrottled_time 2\n"),
+    ("cpuset.effective_cpus", "0-3,7\n"),
+    ("cpuset.cpus.effective", "0-3,7\n"),
+    ("cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc dmem\n"),
+    ("cgroup.events", "populated 1\nfrozen 1\n"),
+    ("cgroup.freeze", "1\n"),
+    ("cgroup.stat.local", "frozen_usec 7\n"),
+    ("freezer.state", "FROZEN\n"),
+    ("freezer.parent_freezing", "1\n"),
+    ("memory.swap.events", "high 0\nmax 1\nfail 2\n"),
+    ("memory.numa_stat", "total=3 N0=1 N1=2\nanon N0=1 N1=2 new=x\n"),
+    ("hugetlb.2MB.current", "2097152\n"),
+    ("hugetlb.2MB.events", "max 0\n"),
+    ("hugetlb.2MB.usage_in_bytes", "0\n"),
+    ("hugetlb.2MB.limit_in_bytes", "9223372036852678656\n"),
+    ("rdma.current", "mlx5_0 hca_handle=2 hca_object=20\n"),
+    ("rdma.max", "mlx5_0 hca_handle=3 hca_object=max\nother hca_handle=1\n"),
+    ("misc.current", "sev 1\nsev_es 0\n"),
+    ("misc.max", "sev max\nsev_es 7\n"),
+    ("dmem.current", "drm/0000:03:00.0/vram0 12550144\n"),
 ];
 
 fn statistics() -> Vec<Vec<u8>> {
@@ -209,22 +236,29 @@ fn stats(mut input: &[u8]) {
     while !input.is_empty() {
         let (name, content) = (part(&mut input), part(&mut input));
         let known = FIGURES.iter().map(|(name, _)| *name).chain(["cgroup.procs"]);
-        let known = known.chain(["blkio.throttle.io_serviced_recursive", "memory.memsw.limit_in_bytes"]);
+        let known = known.chain(["memory.memsw.limit_in_bytes", "pids.events"]);
         if let Some(name) = known.into_iter().find(|known| known.as_bytes() == name) {
             stand.write(name, content);
         }
     }
     for keys in [&V1[..], &V2] {
         let cgroup = stand.cgroup(keys);
+        let mut sampler = cgroup.sampler().expect("a folder");
         match cgroup.stats() {
             Ok(stats) => {
                 let json = serde_json::to_string(&stats).expect("figures");
                 assert_eq!(serde_json::from_str::<Stats>(&json).expect("what was written"), stats);
+                for _ in 0..2 {
+                    assert_eq!(sampler.sample().expect("as the one look"), Some(&stats));
+                }
                 let devices: BTreeSet<_> =
                     stats.io.iter().flatten().map(|device| (device.major, device.minor)).collect();
                 assert!(!keys.contains(&"blkio") || devices.len() == stats.io.map_or(0, |io| io.len()));
             }
-            Err(error) => one_line(error),
+            Err(error) => {
+                assert_eq!(sampler.sample().expect_err("as the one look").to_string(), error.to_string());
+                one_line(error);
+            }
         }
         match cgroup.pids() {
             Ok(pids) => assert!(pids.is_sorted_by(|a, b| a < b) && !pids.contains(&0)),
