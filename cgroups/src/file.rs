@@ -84,8 +84,13 @@ impl Dir {
     }
 
     /// Opens a file, by the kernel's error number: what is absent is looked for often.
-    pub(crate) fn open_file(&self, name: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+    pub(crate) fn openat(&self, name: &str, flags: OFlag) -> nix::Result<OwnedFd> {
         open_beneath(&self.fd, Path::new(name), flags)
+    }
+
+    /// Opens a file to be kept.
+    pub(crate) fn open_file(&self, name: &str, flags: OFlag) -> Result<OwnedFd> {
+        self.openat(name, flags).map_err(|e| Error::os("open", &self.path.join(name), e))
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<String> {

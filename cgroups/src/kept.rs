@@ -21,7 +21,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn open(dir: &Dir, name: &str) -> nix::Result<Kept> {
-        Ok(Kept { file: dir.open_file(name, OFlag::O_RDONLY)?.into() })
+        Ok(Kept { file: dir.openat(name, OFlag::O_RDONLY)?.into() })
     }
 
     /// Reads all of it; EFBIG where there is no end.

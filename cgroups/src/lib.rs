@@ -34,7 +34,9 @@
 //!
 //! # Features
 //!
-//! `serde`: [`Resources`], [`DeviceRule`], [`Stats`] and [`Layout`] as data.
+//! `serde`: [`Resources`], [`DeviceRule`], [`Stats`], [`Pressure`] and [`Layout`] as data.
+//!
+//! `tokio`: `AsyncEvents` and `AsyncPressureTrigger`, of which events are awaited.
 
 mod active;
 mod adjusted;
@@ -42,6 +44,7 @@ mod bandwidth;
 mod cgroup;
 mod cpulist;
 mod error;
+mod events;
 mod file;
 mod functions;
 mod hierarchy;
@@ -58,6 +61,12 @@ pub use active::Active;
 pub use adjusted::Adjusted;
 pub use cgroup::Cgroup;
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "tokio")]
+pub use events::{AsyncEvents, AsyncPressureTrigger};
+pub use events::{
+    Count, Event, Events, Pressure, PressureEvent, PressureKind, PressureLevel, PressureTrigger, Resource,
+    Stalls,
+};
 pub use functions::{apply, find_cgroup_mountpoint, init_cgroup_dir, this_cgroup_dir};
 pub use hierarchy::{Hierarchies, Layout};
 pub use resources::{

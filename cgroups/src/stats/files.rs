@@ -89,10 +89,7 @@ impl Files {
             let unread = self.keep && folder.kept.iter().all(|(_, file)| file.is_none());
             if folder.doubtful || unread {
                 let name = "cgroup.procs";
-                folder
-                    .dir
-                    .open_file(name, OFlag::O_PATH)
-                    .map_err(|e| Error::os("open", &folder.dir.path().join(name), e))?;
+                folder.dir.open_file(name, OFlag::O_PATH)?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use cgroups::{Cgroup, DeviceAccess, DeviceRule, Hierarchies, Resources, Stats};
+use cgroups::{Cgroup, DeviceAccess, DeviceRule, Hierarchies, Pressure, Resources, Stats};
 
 use crate::Target;
 use crate::corpus::file;
@@ -45,6 +45,20 @@ pub(crate) fn targets() -> Vec<Target> {
             feeds: "control files (NAME, NUL, CONTENT, NUL, ...) of v1 and v2: figures as JSON and back, pids sorted",
             run: Some(stats),
             seeds: statistics,
+        },
+        Target {
+            name: "cgroups-pressure",
+            feeds: "a pressure file: figures that are finite, and the same with a line beside them that isn't known",
+            run: Some(pressure),
+            seeds: || {
+                [
+                    "some avg10=0.00 avg60=1.05 avg300=99.99 total=4821\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+                    "full avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551615 new=x\n",
+                    "some avg10=inf avg60=1e9 avg300=-1 total=\n",
+                ]
+                .map(bytes)
+                .to_vec()
+            },
         },
         Target {
             name: "cgroups-resources",
@@ -264,6 +278,24 @@ fn stats(mut input: &[u8]) {
             Ok(pids) => assert!(pids.is_sorted_by(|a, b| a < b) && !pids.contains(&0)),
             Err(error) => one_line(error),
         }
+    }
+}
+
+fn pressure(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    match Pressure::parse(text) {
+        Ok(pressure) => {
+            for stalls in [pressure.some, pressure.full].into_iter().flatten() {
+                let averages = [stalls.avg10, stalls.avg60, stalls.avg300];
+                assert!(averages.iter().all(|average| average.is_finite() && *average >= 0.0), "{stalls:?}");
+            }
+            let longer = format!("most of=it\n{text}");
+            assert_eq!(Pressure::parse(&longer).expect("one line more"), pressure);
+            let json = serde_json::to_string(&pressure).expect("figures");
+            let back = serde_json::from_str::<Pressure>(&json).expect("what was written");
+            assert_eq!(back.some.map(|stalls| stalls.total), pressure.some.map(|stalls| stalls.total));
+        }
+        Err(error) => one_line(error),
     }
 }
 
