@@ -29,7 +29,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 #[must_use = "the cgroup is removed as soon as this is dropped"]
 #[doc(alias = "ActiveCgroup")]
 pub struct Active {
-    cgroup: Cgroup,
+    pub(crate) cgroup: Cgroup,
     /// In the order of making: parents before what is in them.
     made: Vec<Made>,
 }

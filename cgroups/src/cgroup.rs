@@ -471,7 +471,7 @@ fn refusal(error: Error) -> Error {
 }
 
 /// Best effort, for the error that led here is what counts.
-fn put_back(before: &[u8], pid: u32) {
+pub(crate) fn put_back(before: &[u8], pid: u32) {
     if let Ok(was) = Hierarchies::with_membership(before) {
         for path in was.own().values() {
             drop(enter(path, pid));

@@ -30,13 +30,15 @@
 //! | `GetPids`, `ReadProcsFile` | [`Cgroup::pids`], [`Cgroup::all_pids`] | also those in cgroups below |
 //! | `GetStats` | [`Cgroup::stats`], [`Cgroup::sampler`], [`CpuStats::percent_since`] | doesn't sleep; the percentage is not always 0; a missing file is `None` |
 //! | `Freeze` | [`Cgroup::freeze`], [`Cgroup::thaw`] | has a deadline, and undoes a failure |
-//! | `systemd.Apply`, `UseSystemd` | not yet | |
+//! | `systemd.Apply`, `UseSystemd` | [`Manager::apply`] with [`Driver`], `systemd::Systemd::detect` | waits for the job; limits that systemd has no word for are written to the files; nothing is started to find out |
 //!
 //! # Features
 //!
 //! `serde`: [`Resources`], [`DeviceRule`], [`Stats`], [`Pressure`] and [`Layout`] as data.
 //!
 //! `tokio`: `AsyncEvents` and `AsyncPressureTrigger`, of which events are awaited.
+//!
+//! `systemd`: cgroups as transient units of systemd's.
 
 mod active;
 mod adjusted;
@@ -49,10 +51,13 @@ mod file;
 mod functions;
 mod hierarchy;
 mod kept;
+mod manager;
 mod resources;
 mod set;
 mod stats;
 mod sys;
+#[cfg(feature = "systemd")]
+pub mod systemd;
 mod v1;
 mod v2;
 mod wait;
@@ -69,6 +74,7 @@ pub use events::{
 };
 pub use functions::{apply, find_cgroup_mountpoint, init_cgroup_dir, this_cgroup_dir};
 pub use hierarchy::{Hierarchies, Layout};
+pub use manager::{Driver, Manager};
 pub use resources::{
     BlockIo, Cpu, Cpuset, DeviceAccess, DeviceKind, DeviceRule, HugepageLimit, InterfacePriority, Memory,
     Network, Pids, Rdma, Resources, ThrottleDevice, WeightDevice,

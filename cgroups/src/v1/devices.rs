@@ -25,16 +25,16 @@ pub(crate) fn set(dir: &Dir, rules: &[DeviceRule]) -> Result<()> {
 
 /// What the kernel keeps: a default, and the accesses to which the opposite applies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct List {
-    allow: bool,
-    exceptions: BTreeMap<Node, DeviceAccess>,
+pub(crate) struct List {
+    pub(crate) allow: bool,
+    pub(crate) exceptions: BTreeMap<Node, DeviceAccess>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Node {
-    kind: DeviceKind,
-    major: Option<u32>,
-    minor: Option<u32>,
+pub(crate) struct Node {
+    pub(crate) kind: DeviceKind,
+    pub(crate) major: Option<u32>,
+    pub(crate) minor: Option<u32>,
 }
 
 impl Node {
@@ -51,7 +51,7 @@ impl Node {
 
 impl List {
     /// Works out what rules come to, the last one winning, starting from nothing allowed.
-    fn of(rules: &[DeviceRule]) -> Result<List> {
+    pub(crate) fn of(rules: &[DeviceRule]) -> Result<List> {
         let mut list = List::default();
         for rule in rules {
             if rule.is_about_everything() {

@@ -1,0 +1,69 @@
+//! What the driver needs of a cgroup beyond what everyone does.
+
+use std::path::Path;
+
+use crate::active::Active;
+use crate::cgroup::has_controller;
+use crate::file::Dir;
+use crate::hierarchy::{Hierarchy, checked, join};
+use crate::{Cgroup, Hierarchies, Resources, Result, v2};
+
+impl Cgroup {
+    /// Takes a cgroup that somebody else made as it is, inhabited or not, and makes it where they didn't.
+    pub(crate) fn adopt(hierarchies: &Hierarchies, path: &Path) -> Result<Active> {
+        let relative = checked(path)?;
+        let mut active = Active::new();
+        for hierarchy in hierarchies.iter() {
+            let there = join(&hierarchy.mount_point, &relative);
+            match Dir::open(&there) {
+                Ok(_) => {
+                    if hierarchy.is_v2() {
+                        hand_down(&mut active, hierarchy, &relative)?;
+                    }
+                    active.cgroup.paths.insert(hierarchy.key.clone(), there);
+                }
+                Err(e) if e.is_gone() => active.make(hierarchy, &relative)?,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(active)
+    }
+
+    /// Refuses a memory limit below what is in use, if that is wanted: systemd sets it, and asks nobody.
+    pub(crate) fn check_before_update(&self, resources: &Resources) -> Result<()> {
+        let memory = resources.memory.as_ref().filter(|memory| memory.check_before_update);
+        match (memory.and_then(|memory| memory.limit).filter(|&limit| limit > 0), self.v2()?) {
+            (Some(limit), Some(dir)) => v2::memory::enough(&dir, limit),
+            _ => Ok(()),
+        }
+    }
+
+    /// The quota and the period in force, and whether the cgroup is idle.
+    pub(crate) fn cpu_in_force(&self) -> Result<(Option<u64>, Option<u64>, bool)> {
+        if let Some(dir) = self.v1("cpu")? {
+            // Without a quota there stands -1.
+            let text = dir.read_if_there("cpu.cfs_quota_us")?.unwrap_or_default();
+            return Ok((text.trim().parse().ok(), dir.number("cpu.cfs_period_us")?, false));
+        }
+        let Some(dir) = self.v2()? else { return Ok((None, None, false)) };
+        if !has_controller(&dir, "cpu")? {
+            return Ok((None, None, false));
+        }
+        let text = dir.read_if_there("cpu.max")?.unwrap_or_default();
+        let mut words = text.split_whitespace().map(|word| word.parse().ok());
+        let (quota, period) = (words.next().flatten(), words.next().flatten());
+        Ok((quota, period, dir.number("cpu.idle")? == Some(1)))
+    }
+}
+
+/// Hands the controllers that systemd doesn't know (hugetlb, rdma, misc) down to the unit, beside those that it does.
+///
+/// What can't be handed down is no failure until a resource needs it.
+fn hand_down(active: &mut Active, hierarchy: &Hierarchy, relative: &Path) -> Result<()> {
+    let mut dir = Dir::open(&hierarchy.mount_point)?;
+    for name in relative {
+        v2::core::enable(&dir, &mut active.cgroup.refused)?;
+        dir = dir.beneath(Path::new(name))?;
+    }
+    Ok(())
+}
