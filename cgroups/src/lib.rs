@@ -81,6 +81,6 @@ pub use resources::{
 };
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpusetStats, Figures, FiguresIter, FreezerStats, HugetlbStats, IoStats,
-    Limit, MemoryCounter, MemoryStats, MiscStats, NumaStats, PidsStats, RdmaStats, Sampler, Stats, StatsKind,
-    Throttling,
+    Limit, MemoryCounter, MemoryStats, MiscStats, NumaStats, PidsStats, PressureStats, RdmaStats, Sampler,
+    Stats, StatsKind, Throttling,
 };

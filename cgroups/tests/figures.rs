@@ -143,6 +143,9 @@ const FILES_OF_V2: &[(&str, &str)] = &[
     ("dmem.max", "drm/0000:03:00.0/vram0 max\n"),
     ("cpuset.cpus.effective", "0-3,7\n"),
     ("cpuset.mems.effective", "0\n"),
+    ("cgroup.pressure", "1\n"),
+    ("cpu.pressure", "some avg10=1.50 avg60=0.25 avg300=0.00 total=7\n"),
+    ("irq.pressure", "full avg10=0.00 avg60=0.00 avg300=0.50 total=8\n"),
 ];
 
 /// A directory that stands for a cgroup `x` in each hierarchy; it goes when the test ends.
@@ -283,6 +286,13 @@ fn every_figure_of_v2_has_its_place() {
     assert_eq!((memory.kernel.unwrap().usage, memory.tcp.unwrap().usage), (290_816, 64));
     assert_eq!((memory.numa[1].name.as_str(), memory.numa[1].total()), ("file", 3));
 
+    let pressure = stats.pressure.unwrap();
+    let (cpu, irq) = (pressure.cpu.unwrap(), pressure.irq.unwrap());
+    assert_eq!(cpu.some.unwrap().total, Duration::from_micros(7));
+    assert!((cpu.some.unwrap().avg10 - 1.5).abs() < 1e-9 && cpu.full.is_none());
+    assert_eq!(irq.full.unwrap().total, Duration::from_micros(8));
+    assert!(pressure.memory.is_none() && pressure.io.is_none());
+
     let pids = stats.pids.unwrap();
     assert_eq!((pids.current, pids.limit), (3, Some(Limit::At(100))));
     assert_eq!((pids.max_current, pids.failures), (Some(4), Some(5)));
@@ -309,7 +319,8 @@ fn any_file_may_be_missing() {
         for (name, text) in files {
             tree.take(name);
             let without = tree.look();
-            assert_eq!(without == all, *name == "cgroup.controllers", "{name} makes a difference");
+            let says_nothing = ["cgroup.controllers", "cgroup.pressure"].contains(name);
+            assert_eq!(without == all, says_nothing, "{name} makes a difference");
             tree.put(name, text);
         }
         for (name, _) in files {
@@ -369,13 +380,19 @@ fn only_what_is_asked_for_is_read() {
         (&["dmem"], StatsKind::DMEM),
         (&["cpuset"], StatsKind::CPUSET),
         (&["freezer", "cgroup"], StatsKind::FREEZER),
+        (&[], StatsKind::PRESSURE),
     ];
     for (tree, files) in [(Tree::v1("kind1"), FILES_OF_V1), (Tree::v2("kind2"), FILES_OF_V2)] {
         let all = tree.look();
         for (families, kind) in of {
             for (name, text) in files.iter().filter(|(name, _)| *name != "cgroup.controllers") {
                 let family = name.split('.').next().unwrap();
-                let is_of = families.contains(&family) && !name.ends_with("numa_stat");
+                let is_pressure = name.ends_with(".pressure");
+                let is_of = if is_pressure {
+                    kind == StatsKind::PRESSURE
+                } else {
+                    families.contains(&family) && !name.ends_with("numa_stat")
+                };
                 tree.put(name, if is_of { text } else { "no\u{0}\nfigure" });
             }
             let some = tree.cgroup.stats_of(kind).unwrap();
@@ -386,6 +403,7 @@ fn only_what_is_asked_for_is_read() {
             assert_eq!(some.io, all.io.clone().filter(|_| kind == StatsKind::IO));
             assert_eq!(some.cpuset, all.cpuset.clone().filter(|_| kind == StatsKind::CPUSET));
             assert_eq!(some.freezer, all.freezer.filter(|_| kind == StatsKind::FREEZER));
+            assert_eq!(some.pressure, all.pressure.filter(|_| kind == StatsKind::PRESSURE));
             assert_eq!(some.memory.is_some(), kind == StatsKind::MEMORY);
             assert!(some.memory.is_none_or(|memory| memory.numa.is_empty()));
         }
@@ -530,6 +548,10 @@ fn a_sampler_sees_what_changed_came_and_went() {
         ("hugetlb.2MB.current", "7\n"),
         ("cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc dmem\n"),
         ("cgroup.controllers", "hugetlb cpuset\n"),
+        ("cpu.pressure", "full avg10=0.00 avg60=0.00 avg300=0.00 total=9\n"),
+        ("cgroup.pressure", "0\n"),
+        ("io.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=9\n"),
+        ("cgroup.pressure", "1\n"),
     ];
     for (name, text) in texts {
         tree.put(name, text);

@@ -235,8 +235,8 @@ fn no_file_with_figures_is_passed_over() -> Outcome {
         "blkio.bfq.weight_device",
         "freezer.",
     ];
-    // Of this cgroup alone, or told by pressure.
-    const ELSEWHERE: [&str; 3] = [".events.local", ".pressure", "rdma.events"];
+    // Of this cgroup alone.
+    const ELSEWHERE: [&str; 2] = [".events.local", "rdma.events"];
     let active = fresh()?;
     let seen = files_read(&active)?;
     let mut passed_over = Vec::new();
@@ -371,6 +371,31 @@ fn controllers_come_and_go_under_a_sampler() -> Outcome {
     Ok(())
 }
 
+fn pressure_is_told_until_it_is_turned_off_and_again_when_it_is_on() -> Outcome {
+    let active = fresh()?;
+    let Some(path) = active.paths().get("") else { return Err(ignored("no cgroup v2 here")) };
+    let switch = path.join("cgroup.pressure");
+    if !switch.exists() {
+        return Err(ignored("no cgroup.pressure: a kernel before Linux 6.1, or without pressure"));
+    }
+    let mut sampler = active.sampler_of(StatsKind::PRESSURE)?;
+    for _ in 0..2 {
+        for is_on in [true, false] {
+            fs::write(&switch, if is_on { "1" } else { "0" })?;
+            let told = sampler.sample()?.expect("the cgroup is there").pressure;
+            let cpu = told.and_then(|pressure| pressure.cpu);
+            assert_eq!(cpu.and_then(|pressure| pressure.some).is_some(), is_on);
+            // A file that is there is read: interrupts have one only if the kernel measures their time.
+            assert_eq!(
+                told.is_some_and(|pressure| pressure.irq.is_some()),
+                is_on && path.join("irq.pressure").exists()
+            );
+            assert_eq!(active.stats()?.pressure.is_some(), is_on);
+        }
+    }
+    Ok(())
+}
+
 fn a_kill_for_lack_of_memory_is_told_whatever_limit_was_hit() -> Outcome {
     // On v1 `memory.failcnt` stays 0 where it is the limit on memory and swap that is hit.
     let active = fresh()?;
@@ -479,6 +504,7 @@ fn main() -> ExitCode {
         no_file_with_figures_is_passed_over
         sampling_allocates_nothing
         a_kill_for_lack_of_memory_is_told_whatever_limit_was_hit
+        pressure_is_told_until_it_is_turned_off_and_again_when_it_is_on
         descriptors_are_close_on_exec_few_for_few_kinds_and_none_after_the_end
     }
     each_version! {

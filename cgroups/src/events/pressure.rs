@@ -78,8 +78,13 @@ impl Resource {
     }
 
     /// The file in a v2 cgroup.
-    pub(crate) fn file(self) -> String {
-        format!("{}.pressure", self.word())
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Resource::Cpu => "cpu.pressure",
+            Resource::Memory => "memory.pressure",
+            Resource::Io => "io.pressure",
+            Resource::Irq => "irq.pressure",
+        }
     }
 
     /// The file of the whole machine.
@@ -111,7 +116,7 @@ impl Cgroup {
         let Some(path) = self.paths.get("") else { return Ok(None) };
         let dir = Dir::open(path)?;
         let name = resource.file();
-        if let Some(text) = dir.read_if_there(&name)? {
+        if let Some(text) = dir.read_if_there(name)? {
             return Pressure::read(&path.join(name), &text).map(Some);
         }
         if has(&dir, "cgroup.procs")? { Ok(None) } else { Err(removed(path)) }
@@ -148,30 +153,31 @@ impl Pressure {
     ///
     /// [`Malformed`](ErrorKind::Malformed) with the line. Lines and figures that are not known are passed over.
     pub fn parse(text: &str) -> Result<Pressure> {
-        lines(text).map_err(|what| Error::new(ErrorKind::Malformed, format!("read pressure: {what}")))
+        Pressure::of_lines(text)
+            .map_err(|what| Error::new(ErrorKind::Malformed, format!("read pressure: {what}")))
     }
 
     fn read(path: &Path, text: &str) -> Result<Pressure> {
-        lines(text).map_err(|what| Error::malformed(path, what))
+        Pressure::of_lines(text).map_err(|what| Error::malformed(path, what))
+    }
+
+    pub(crate) fn of_lines(text: &str) -> std::result::Result<Pressure, String> {
+        let mut pressure = Pressure::default();
+        for (at, line) in text.lines().enumerate() {
+            let (kind, figures) = line.split_once(' ').unwrap_or((line, ""));
+            let place = match kind {
+                "some" => &mut pressure.some,
+                "full" => &mut pressure.full,
+                _ => continue,
+            };
+            *place = Some(stalls(figures).map_err(|what| format!("line {}: {what}", at + 1))?);
+        }
+        Ok(pressure)
     }
 }
 
 pub(crate) fn removed(path: &Path) -> Error {
     Error::at(ErrorKind::NotFound, "use cgroup", path, "it was removed")
-}
-
-fn lines(text: &str) -> std::result::Result<Pressure, String> {
-    let mut pressure = Pressure::default();
-    for (at, line) in text.lines().enumerate() {
-        let (kind, figures) = line.split_once(' ').unwrap_or((line, ""));
-        let place = match kind {
-            "some" => &mut pressure.some,
-            "full" => &mut pressure.full,
-            _ => continue,
-        };
-        *place = Some(stalls(figures).map_err(|what| format!("line {}: {what}", at + 1))?);
-    }
-    Ok(pressure)
 }
 
 fn stalls(figures: &str) -> std::result::Result<Stalls, String> {

@@ -73,7 +73,7 @@ impl Files {
         if now != self.controllers.as_deref() {
             self.controllers = now.map(str::to_owned);
             // What was not there may be by now.
-            folder.kept.retain(|(_, file)| file.is_some());
+            folder.forget_absent();
             folder.page_sizes = None;
         }
         Ok(())
@@ -156,6 +156,10 @@ impl Folder {
         Ok(size)
     }
 
+    fn forget_absent(&mut self) {
+        self.kept.retain(|(_, file)| file.is_some());
+    }
+
     fn read_once(&mut self, name: &str, buffer: &mut Vec<u8>) -> nix::Result<Option<(usize, Kept)>> {
         let read = Kept::open(&self.dir, name).and_then(|file| {
             let size = file.read(buffer)?.len();
@@ -219,6 +223,11 @@ pub(crate) struct Reader<'a> {
 impl Reader<'_> {
     pub(crate) fn is_v2(&self) -> bool {
         self.v2
+    }
+
+    /// Opens what was not there the last time, if it is there by now.
+    pub(crate) fn look_again(&mut self) {
+        self.folder.forget_absent();
     }
 
     /// Reads a file; `None` where this kernel or cgroup doesn't have it.

@@ -12,6 +12,7 @@ mod memory;
 mod misc;
 mod numa;
 mod pids;
+mod pressure;
 mod sampler;
 mod text;
 
@@ -27,6 +28,7 @@ pub use memory::{MemoryCounter, MemoryStats};
 pub use misc::{MiscStats, RdmaStats};
 pub use numa::NumaStats;
 pub use pids::PidsStats;
+pub use pressure::PressureStats;
 pub use sampler::Sampler;
 
 use bitflags::bitflags;
@@ -39,8 +41,8 @@ use crate::{Cgroup, Result};
 /// `None` is what this kernel doesn't tell: the controller isn't there, or the file came with a later version.
 /// Numbers are the kernel's own, since the cgroup was made; nothing is sampled, so the call takes no time. What
 /// per second or per cent means, two of them tell: [`CpuStats::percent_since`]. How long processes had to wait for
-/// what they used, pressure tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// what they used, [`pressure`](Stats::pressure) tells.
+#[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Stats {
@@ -66,6 +68,8 @@ pub struct Stats {
     pub cpuset: Option<CpusetStats>,
     /// Whether everything is stopped. On v2 this needs no controller.
     pub freezer: Option<FreezerStats>,
+    /// How long processes had to wait; `None` on v1, and where the kernel doesn't measure it.
+    pub pressure: Option<PressureStats>,
 }
 
 bitflags! {
@@ -94,6 +98,8 @@ bitflags! {
         const FREEZER = 1 << 9;
         /// The part of [`Stats::memory`] and [`Stats::hugetlb`] that is by memory node.
         const NUMA = 1 << 10;
+        /// [`Stats::pressure`].
+        const PRESSURE = 1 << 11;
     }
 }
 
@@ -188,6 +194,9 @@ impl Stats {
         }
         if kinds.contains(StatsKind::FREEZER) {
             freezer::read(files, &mut self.freezer)?;
+        }
+        if kinds.contains(StatsKind::PRESSURE) {
+            pressure::read(files, &mut self.pressure)?;
         }
         files.end()
     }
