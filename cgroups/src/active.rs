@@ -13,6 +13,8 @@ use crate::hierarchy::Hierarchy;
 use crate::wait::Wait;
 use crate::{Error, ErrorKind, Result, v1, v2};
 
+/// How long others' cleanups may get in the way.
+const MAKE: Duration = Duration::from_secs(5);
 /// How long dropping the guard may take.
 const QUIETLY: Duration = Duration::from_millis(500);
 /// How long closing it may take.
@@ -63,11 +65,12 @@ impl Active {
 
     /// Makes the cgroup in one hierarchy, with its parents.
     pub(crate) fn make(&mut self, hierarchy: &Hierarchy, path: &Path) -> Result<()> {
-        let mut wait = Wait::new(Duration::from_millis(50));
+        let mut wait = Wait::new(MAKE);
         loop {
             match self.descend(hierarchy, path) {
-                // Somebody else's cleanup took a parent away that they had made and that we had just found.
-                Err(e) if e.is_gone() && wait.more() => {}
+                // Somebody else's cleanup took a parent away that they had made and that we had just found. Where
+                // what we began in is gone too, waiting is no use.
+                Err(e) if e.is_gone() && is_alive(&hierarchy.mount_point) && wait.more() => {}
                 result => return result,
             }
         }
@@ -96,6 +99,30 @@ impl Active {
         Ok(())
     }
 
+    /// How much was made so far, for [`undo_to`](Active::undo_to).
+    pub(crate) fn mark(&self) -> usize {
+        self.made.len()
+    }
+
+    /// Removes what was made since then; nobody can live in it yet.
+    pub(crate) fn undo_to(&mut self, mark: usize) {
+        for made in self.made.drain(mark..).rev() {
+            drop(fs::remove_dir(&made.path));
+        }
+    }
+
+    /// Makes one directory and nothing more: no controller is handed down to it.
+    pub(crate) fn make_bare(&mut self, parent: &Hierarchy, name: &Path) -> Result<()> {
+        let (dir, made) = Dir::open(&parent.mount_point)?.make(name)?;
+        if made {
+            self.made.push(Made { path: dir.path().to_owned(), leaf: true });
+        } else {
+            uninhabited(dir.path())?;
+        }
+        self.cgroup.paths.insert(parent.key.clone(), dir.path().to_owned());
+        Ok(())
+    }
+
     fn undo(&mut self, deadline: Duration) -> Result<()> {
         let mut wait = Wait::new(deadline);
         let mut result = Ok(());
@@ -109,6 +136,11 @@ impl Active {
         }
         result
     }
+}
+
+/// Tells whether this is a cgroup still: of a removed one, the directory may stay open, and has no files.
+fn is_alive(path: &Path) -> bool {
+    Dir::open(path).is_ok_and(|dir| dir.has("cgroup.procs"))
 }
 
 /// Refuses a cgroup that others use.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -19,6 +19,11 @@ use crate::{Error, ErrorKind, Hierarchies, Result, v1, v2};
 const FREEZE: Duration = Duration::from_secs(10);
 /// How long the last processes may take to go after they were killed.
 const REMOVE: Duration = Duration::from_secs(5);
+/// How long nobody new must have come before those who are still there count as killed: long enough to finish a
+/// fork on a busy machine.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long a process may take to come into being that is to be moved already.
+const ENTER: Duration = Duration::from_millis(500);
 
 /// One cgroup, named in every hierarchy.
 ///
@@ -227,7 +232,29 @@ impl Cgroup {
     /// Opens the directory for `clone3(CLONE_INTO_CGROUP)`, where that is enough to be born in this cgroup:
     /// `None` unless v2 is all there is.
     ///
-    /// The descriptor is an `O_PATH` one, and close-on-exec.
+    /// The descriptor is an `O_PATH` one, and close-on-exec. Where there is none, and where the kernel refuses (see
+    /// [`clone_into_refused`](Cgroup::clone_into_refused)), clone without it and [`add`](Cgroup::add) the process
+    /// before it does anything: on v1 and hybrid machines nobody is born into all hierarchies.
+    ///
+    /// ```no_run
+    /// # let hierarchies = cgroups::Hierarchies::detect()?;
+    /// # let clone3 = |_: Option<std::os::fd::BorrowedFd<'_>>| Ok::<u32, std::io::Error>(0);
+    /// use cgroups::Cgroup;
+    /// use std::os::fd::AsFd;
+    ///
+    /// let cgroup = Cgroup::create(&hierarchies, "jobs/1")?;
+    /// let dir = cgroup.v2_dir()?;
+    /// let born = match dir.as_ref().map(|dir| clone3(Some(dir.as_fd()))) {
+    ///     Some(Err(error)) if !Cgroup::clone_into_refused(&error) => return Err(error.into()),
+    ///     Some(Ok(pid)) => pid,
+    ///     _ => {
+    ///         let pid = clone3(None)?;
+    ///         cgroup.add(pid)?;
+    ///         pid
+    ///     }
+    /// };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -305,16 +332,19 @@ impl Cgroup {
         }
     }
 
-    /// Kills every process here and below, frozen ones too, and returns without waiting for their end.
+    /// Kills every process here and below, frozen ones too, and returns once they have ended, or nobody new has come
+    /// for a second.
     ///
-    /// Nothing escapes by forking, and no process is hit that merely got the id of one that was here. A cgroup that
-    /// is gone is no error.
+    /// Nothing escapes by forking, and no process is hit that merely got the id of one that was here. Who is killed
+    /// in the middle of something that can't be interrupted ends after it. A cgroup that is gone is no error.
     ///
     /// # Errors
     ///
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) if a process may not be killed, or not be seen from the
     /// caller's pid namespace (that one only on cgroup v1, and before Linux 5.14);
-    /// [`Busy`](ErrorKind::Busy) while a parent is frozen on v1: they end when it is thawed.
+    /// [`Busy`](ErrorKind::Busy) while a parent is frozen on v1: they end when it is thawed;
+    /// [`TimedOut`](ErrorKind::TimedOut) if new ones keep coming for ten seconds;
+    /// [`Unsupported`](ErrorKind::Unsupported) for a threaded cgroup, which has threads and no processes.
     pub fn kill(&self) -> Result<()> {
         match self.kill_all() {
             Err(e) if e.is_gone() => Ok(()),
@@ -331,28 +361,39 @@ impl Cgroup {
             && v2::core::kill(&dir)?
         {
             // On v1 what is frozen stays, killed or not.
-            let freezer = self.v1("freezer")?;
-            return freezer.map_or(Ok(()), |dir| v1::freezer::thaw(&dir, FREEZE));
+            self.v1("freezer")?.map_or(Ok(()), |dir| v1::freezer::thaw(&dir, FREEZE))?;
+            return self.kill_until_quiet(|_| v2::core::kill(&dir).map(drop));
         }
         // Frozen, nobody forks meanwhile; what can't be frozen is killed until nobody new turns up.
         let frozen = self.freeze();
-        let killed = self.kill_until_none_is_new();
+        let killed = match &frozen {
+            Ok(()) => all_processes(self.main()).and_then(|pids| kill_listed(self.main(), &pids)),
+            Err(_) => self.kill_until_quiet(|pids| kill_listed(self.main(), pids)),
+        };
         let thawed = if frozen.is_ok() { self.thaw() } else { Ok(()) };
         killed.and(thawed)
     }
 
-    fn kill_until_none_is_new(&self) -> Result<()> {
-        let mut signalled = BTreeSet::new();
+    /// Kills again and again until nobody is there, or nobody new has come for a while.
+    ///
+    /// Once is not enough, even for the kernel: who is in the middle of a fork may be killed, and the child appear
+    /// after everyone was looked at (seen with `cgroup.kill` of Linux 6.18).
+    fn kill_until_quiet(&self, kill: impl Fn(&[u32]) -> Result<()>) -> Result<()> {
         let mut wait = Wait::new(FREEZE);
+        let mut before = Vec::new();
+        let mut quiet_since = Instant::now();
         loop {
-            let listed = all_processes(self.main())?;
-            let new: Vec<_> = listed.into_iter().filter(|pid| !signalled.contains(pid)).collect();
-            if new.is_empty() {
+            let now = all_processes(self.main())?;
+            if now.is_empty() {
                 return Ok(());
             }
-            for pid in kill_listed(self.main(), &new)? {
-                signalled.insert(pid);
+            kill(&now)?;
+            if now.iter().any(|pid| before.binary_search(pid).is_err()) {
+                quiet_since = Instant::now();
+            } else if quiet_since.elapsed() >= QUIET {
+                return Ok(());
             }
+            before = now;
             if !wait.more() {
                 let why = "new processes keep coming";
                 return Err(Error::at(ErrorKind::TimedOut, "kill all in", self.main(), why));
@@ -385,7 +426,7 @@ impl Cgroup {
     }
 
     /// The directory whose list of processes counts: processes can be born into v2, and there it is complete.
-    fn main(&self) -> &Path {
+    pub(crate) fn main(&self) -> &Path {
         let best = [self.paths.get(""), self.paths.get("freezer")].into_iter().flatten();
         let mut by_rank = best.chain(self.paths.values()).map(PathBuf::as_path);
         let first = by_rank.next().unwrap_or(Path::new("/"));
@@ -419,7 +460,7 @@ impl Cgroup {
     pub(crate) fn place_named(&self, v1: &str, v2: &str) -> Result<Place> {
         match self.figures(v1)? {
             Some(Place::V2(dir)) if !has_controller(&dir, v2)? => {
-                Err(self.missing(v2, "not handed down to this v2 cgroup"))
+                Err(self.missing(v2, v2::core::not_here(&dir, v2)))
             }
             Some(place) => Ok(place),
             None => Err(self.missing(v1, "no mounted hierarchy has it")),
@@ -442,9 +483,9 @@ pub(crate) fn has_controller(dir: &Dir, controller: &str) -> Result<bool> {
     Ok(dir.read("cgroup.controllers")?.split_whitespace().any(|c| c == controller))
 }
 
-fn enter(path: &Path, pid: u32) -> Result<()> {
+pub(crate) fn enter(path: &Path, pid: u32) -> Result<()> {
     let dir = Dir::open(path)?;
-    let mut wait = Wait::new(Duration::from_millis(100));
+    let mut wait = Wait::new(ENTER);
     loop {
         match dir.write("cgroup.procs", &pid.to_string()) {
             // A process that is just being made can't be moved yet.
@@ -481,30 +522,33 @@ pub(crate) fn put_back(before: &[u8], pid: u32) {
 
 /// All processes in a cgroup and below; what is removed meanwhile has none.
 pub(crate) fn all_processes(path: &Path) -> Result<Vec<u32>> {
-    let mut pids = Dir::open(path)?.processes()?;
+    walk(path, Dir::processes)
+}
+
+/// What a cgroup and all below it list, by rising id, each once.
+pub(crate) fn walk(path: &Path, list: fn(&Dir) -> Result<Vec<u32>>) -> Result<Vec<u32>> {
+    let mut ids = list(&Dir::open(path)?)?;
     let mut below = children(path)?;
     while let Some(path) = below.pop() {
-        match Dir::open(&path).and_then(|dir| dir.processes()) {
-            Ok(more) => pids.extend(more),
+        match Dir::open(&path).and_then(|dir| list(&dir)) {
+            Ok(more) => ids.extend(more),
             Err(e) if e.is_gone() => continue,
+            // Threaded: the domain that led here has listed its processes. An invalid domain has nothing.
+            Err(e) if e.is(Errno::EOPNOTSUPP) => {}
             Err(e) => return Err(e),
         }
         below.extend(children(&path)?);
     }
-    pids.sort_unstable();
-    pids.dedup();
-    Ok(pids)
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
 }
 
-/// Kills those processes that are in the cgroup while we hold a handle on them; returns which those were.
-fn kill_listed(path: &Path, pids: &[u32]) -> Result<Vec<u32>> {
-    if pids.contains(&0) {
-        let why = "a process is in a pid namespace that can't be seen from here";
-        return Err(Error::at(ErrorKind::PermissionDenied, "kill all in", path, why));
-    }
+/// Kills those processes that are in the cgroup while we hold a handle on them.
+fn kill_listed(path: &Path, pids: &[u32]) -> Result<()> {
     let failed = |pid: u32, e: Errno| Error::os(format!("kill process {pid} in"), path, e);
     let mut held = Vec::new();
-    for &pid in pids {
+    for &pid in pids.iter().filter(|&&pid| pid != 0) {
         match crate::sys::pidfd_open(pid) {
             Ok(fd) => held.push((pid, fd)),
             Err(Errno::ESRCH) => {}
@@ -513,15 +557,27 @@ fn kill_listed(path: &Path, pids: &[u32]) -> Result<Vec<u32>> {
     }
     // Listed again with the handles in hand: an id may have passed to a stranger before we held it.
     let still = all_processes(path)?;
-    let mut killed = Vec::new();
     let mut refused = None;
     for (pid, fd) in held.into_iter().filter(|(pid, _)| still.binary_search(pid).is_ok()) {
         match crate::sys::pidfd_kill(std::os::fd::AsFd::as_fd(&fd)) {
-            Ok(()) | Err(Errno::ESRCH) => killed.push(pid),
+            Ok(()) | Err(Errno::ESRCH) => {}
             Err(e) => refused = Some(failed(pid, e)),
         }
     }
-    refused.map_or(Ok(killed), Err)
+    refused.map_or(Ok(()), Err)?;
+    if pids.contains(&0) { all_can_be_seen(path) } else { Ok(()) }
+}
+
+/// Refuses a cgroup with processes that have no id here; who has none because it is just ending is waited for.
+fn all_can_be_seen(path: &Path) -> Result<()> {
+    let mut wait = Wait::new(QUIET);
+    while all_processes(path)?.contains(&0) {
+        if !wait.more() {
+            let why = "a process is in a pid namespace that can't be seen from here";
+            return Err(Error::at(ErrorKind::PermissionDenied, "kill all in", path, why));
+        }
+    }
+    Ok(())
 }
 
 /// Removes a cgroup and those below it, deepest first, until it works or the wait is over.
@@ -568,4 +624,51 @@ pub(crate) fn living(pids: &[u32]) -> String {
     let names: Vec<_> = pids.iter().take(SHOWN).map(u32::to_string).collect();
     let more = if pids.len() > SHOWN { format!(" and {} more", pids.len() - SHOWN) } else { String::new() };
     format!("process {}{more} lives there", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A directory that stands in for a cgroup; it goes when the test ends.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, processes: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("cgroups-cgroup-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("cgroup.procs"), processes).unwrap();
+            Scratch(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    /// T83: listed, it moved away, and then the signal came.
+    #[test]
+    fn who_has_left_is_not_killed() {
+        let left = Scratch::new("left", "");
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let result = kill_listed(&left.0, &[child.id()]);
+        let lives = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Where there are no handles on processes, nobody is killed either.
+        assert!(result.is_ok() || result.unwrap_err().kind() == ErrorKind::Unsupported);
+        assert!(lives);
+    }
+
+    /// T6: in 2014 all that is in the directory was removed, control files and more.
+    #[test]
+    fn removing_unlinks_nothing() {
+        let scratch = Scratch::new("remove", "");
+        assert!(remove_tree(&scratch.0, &mut Wait::new(Duration::ZERO)).is_err());
+        assert!(scratch.0.join("cgroup.procs").exists());
+    }
 }

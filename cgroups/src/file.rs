@@ -64,7 +64,14 @@ impl Dir {
             Err(Errno::EEXIST) => false,
             // A read-only file system says so before it looks whether the directory exists.
             Err(Errno::EROFS) if self.beneath(name).is_ok() => false,
-            Err(e) => return Err(Error::os("make cgroup", &self.path.join(name), e)),
+            Err(e) => {
+                let error = Error::os("make cgroup", &self.path.join(name), e);
+                return Err(if e == Errno::EAGAIN {
+                    crate::v2::core::too_many(&self.path, error)
+                } else {
+                    error
+                });
+            }
         };
         let child = self.beneath(name);
         if made && child.is_err() {
@@ -187,16 +194,21 @@ impl Dir {
 
     /// Reads the process ids in `cgroup.procs`; 0 stands for one that this pid namespace doesn't see.
     pub(crate) fn processes(&self) -> Result<Vec<u32>> {
-        let name = "cgroup.procs";
+        let note = "a threaded cgroup has no processes; the domain above it lists them";
+        self.ids("cgroup.procs").map_err(|e| e.note_on(Errno::EOPNOTSUPP, note))
+    }
+
+    /// Reads a list of process or thread ids, by rising id, each once.
+    pub(crate) fn ids(&self, name: &str) -> Result<Vec<u32>> {
         let text = self.read_up_to(name, LARGEST_LIST)?;
-        let mut pids = text
+        let mut ids = text
             .lines()
             .map(|line| line.trim().parse().map_err(|_| format!("{line:?} is no process id")))
             .collect::<std::result::Result<Vec<u32>, _>>()
             .map_err(|what| Error::malformed(&self.path.join(name), what))?;
-        pids.sort_unstable();
-        pids.dedup();
-        Ok(pids)
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 }
 

@@ -44,7 +44,9 @@ mod active;
 mod adjusted;
 mod bandwidth;
 mod cgroup;
+mod clone;
 mod cpulist;
+mod delegate;
 mod error;
 mod events;
 mod file;
@@ -52,12 +54,15 @@ mod functions;
 mod hierarchy;
 mod kept;
 mod manager;
+mod migrate;
+mod nested;
 mod resources;
 mod set;
 mod stats;
 mod sys;
 #[cfg(feature = "systemd")]
 pub mod systemd;
+mod threads;
 mod v1;
 mod v2;
 mod wait;
@@ -84,3 +89,4 @@ pub use stats::{
     Limit, MemoryCounter, MemoryStats, MiscStats, NumaStats, PidsStats, PressureStats, RdmaStats, Sampler,
     Stats, StatsKind, Throttling,
 };
+pub use threads::CgroupType;

@@ -1,11 +1,13 @@
 //! What v2 does without any controller: hand controllers down, freeze, kill.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
 use crate::file::Dir;
+use crate::threads::{THREADED_CONTROLLERS, is_threaded};
 use crate::v1::freezer::timed_out;
 use crate::wait::Wait;
 use crate::{Error, ErrorKind, Result};
@@ -32,16 +34,59 @@ pub(crate) fn enable(dir: &Dir, refused: &mut Refused) -> Result<()> {
         refused.extend(missing.into_iter().map(|controller| (controller.to_owned(), error.clone())));
         return Ok(());
     }
-    // One write enables all or none of them.
+    hand_down(&missing, refused, |words| dir.write(SUBTREE, words));
+    Ok(())
+}
+
+/// Hands down to threaded children what can count threads, which processes of its own don't hinder.
+pub(crate) fn enable_threaded(dir: &Dir, refused: &mut Refused) -> Result<()> {
+    let available = dir.read("cgroup.controllers")?;
+    let enabled = dir.read(SUBTREE)?;
+    let missing: Vec<_> = available
+        .split_whitespace()
+        .filter(|c| THREADED_CONTROLLERS.contains(c) && enabled.split_whitespace().all(|e| e != *c))
+        .collect();
+    hand_down(&missing, refused, |words| dir.write(SUBTREE, words));
+    Ok(())
+}
+
+/// One write enables all or none of them, so what is refused together is tried one by one.
+fn hand_down(missing: &[&str], refused: &mut Refused, write: impl Fn(&str) -> Result<()>) {
     let all: Vec<_> = missing.iter().map(|c| format!("+{c}")).collect();
-    if dir.write(SUBTREE, &all.join(" ")).is_err() {
-        for (controller, word) in missing.iter().zip(&all) {
-            if let Err(error) = dir.write(SUBTREE, word) {
-                refused.insert((*controller).to_owned(), explained(error).to_string());
-            }
+    if all.is_empty() || write(&all.join(" ")).is_ok() {
+        return;
+    }
+    for (controller, word) in missing.iter().zip(&all) {
+        if let Err(error) = write(word) {
+            refused.insert((*controller).to_owned(), explained(error).to_string());
         }
     }
-    Ok(())
+}
+
+/// Why a controller isn't here, where nothing else is known of it.
+pub(crate) fn not_here(dir: &Dir, controller: &str) -> &'static str {
+    if is_threaded(dir) && !THREADED_CONTROLLERS.contains(&controller) {
+        return "the cgroup is threaded, and only cpu, cpuset, perf_event and pids can count threads";
+    }
+    "not handed down to this v2 cgroup"
+}
+
+/// Says which parent allows no more cgroups below it; the kernel says only that there are too many.
+pub(crate) fn too_many(parent: &Path, error: Error) -> Error {
+    let error = error.kind_is(ErrorKind::Busy);
+    for (depth, path) in parent.ancestors().enumerate() {
+        let Ok(dir) = Dir::open(path) else { continue };
+        let limit = |name| dir.number(name).ok().flatten();
+        if let Some(most) = limit("cgroup.max.depth").filter(|&most| most <= depth as u64) {
+            return error.note(format!("{path:?} allows {most} levels below it (cgroup.max.depth)"));
+        }
+        let now = dir.table("cgroup.stat").ok().flatten().unwrap_or_default();
+        let now = now.get("nr_descendants").copied().unwrap_or(0);
+        if let Some(most) = limit("cgroup.max.descendants").filter(|&most| most <= now) {
+            return error.note(format!("{path:?} allows {most} cgroups below it (cgroup.max.descendants)"));
+        }
+    }
+    error
 }
 
 /// Tells whether processes keep this cgroup from handing controllers down, the root being free to.
@@ -121,5 +166,49 @@ pub(crate) fn kill(dir: &Dir) -> Result<bool> {
         Ok(()) => Ok(true),
         Err(e) if e.is(Errno::ENOENT) || e.is(Errno::EOPNOTSUPP) => Ok(false),
         Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+
+    use super::*;
+    use crate::ErrorKind;
+
+    /// T19, T22: the kernel enables all or none, and takes no cpu while a realtime process is in the root.
+    #[test]
+    fn what_the_kernel_refuses_does_not_keep_the_others_back() {
+        let written = RefCell::new(Vec::new());
+        let kernel = |words: &str| {
+            if words.split(' ').any(|word| word == "+cpu") {
+                return Err(Error::os("write to", Path::new("/c/cgroup.subtree_control"), Errno::EINVAL));
+            }
+            written.borrow_mut().push(words.to_owned());
+            Ok(())
+        };
+        let mut refused = Refused::new();
+        hand_down(&["cpu", "memory", "pids"], &mut refused, kernel);
+        assert_eq!(*written.borrow(), ["+memory", "+pids"]);
+        assert_eq!(refused.keys().collect::<Vec<_>>(), ["cpu"]);
+        assert!(
+            refused["cpu"].ends_with("realtime processes keep the cpu controller where it is"),
+            "{refused:?}"
+        );
+    }
+
+    /// T9, T17: half frozen is worse than not at all.
+    #[test]
+    fn a_freeze_that_fails_thaws() {
+        let path = std::env::temp_dir().join(format!("cgroups-core-freeze-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("cgroup.freeze"), "0").unwrap();
+        fs::write(path.join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
+        let result = freeze(&Dir::open(&path).unwrap(), Duration::from_millis(5));
+        let left = fs::read_to_string(path.join("cgroup.freeze")).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(left, "0");
     }
 }
