@@ -22,19 +22,22 @@
 //!
 //! | pkg/cgroups | here | mended |
 //! |---|---|---|
-//! | `Cgroup` | [`Resources`], [`DeviceRule`] | v2 and pids beside v1; `MemorySwap` is set as given, not as twice the memory |
-//! | `Apply`, `fs.Apply` | [`apply`], or [`Cgroup::create`], [`set`](Cgroup::set) and [`add`](Cgroup::add) | after an error nothing stays, and no process is half moved |
+//! | `Cgroup` and its JSON | [`docker::Cgroup`]; [`Resources`], [`DeviceRule`] | v2 and pids beside v1; `MemorySwap` is set as given, not as twice the memory |
+//! | `Apply`, `fs.Apply` | [`apply`], [`docker::Cgroup::apply`], or [`Cgroup::create`], [`set`](Cgroup::set) and [`add`](Cgroup::add) | after an error nothing stays, and no process is half moved |
 //! | `ActiveCgroup`, `Cleanup` | [`Active`], [`Active::close`] | removes directories, deepest first, and waits for the last process; did not try to unlink control files |
 //! | `FindCgroupMountpoint` | [`find_cgroup_mountpoint`] | options are compared whole, hidden mounts don't count |
 //! | `GetThisCgroupDir`, `GetInitCgroupDir` | [`this_cgroup_dir`], [`init_cgroup_dir`] | a colon in the path, `/..` and a short line are understood |
 //! | `GetPids`, `ReadProcsFile` | [`Cgroup::pids`], [`Cgroup::all_pids`] | also those in cgroups below |
-//! | `GetStats` | [`Cgroup::stats`], [`Cgroup::sampler`], [`CpuStats::percent_since`] | doesn't sleep; the percentage is not always 0; a missing file is `None` |
+//! | `GetStats`, `Stats` and its JSON | [`Cgroup::stats`], [`Cgroup::sampler`], [`CpuStats::percent_since`]; [`docker::Stats`], [`docker::flat_stats`] | doesn't sleep; the percentage is not always 0; a missing file is `None` |
 //! | `Freeze` | [`Cgroup::freeze`], [`Cgroup::thaw`] | has a deadline, and undoes a failure |
 //! | `systemd.Apply`, `UseSystemd` | [`Manager::apply`] with [`Driver`], `systemd::Systemd::detect` | waits for the job; limits that systemd has no word for are written to the files; nothing is started to find out |
+//! | `devices.Device`, `GetDevice`, `GetHostDeviceNodes`, `DefaultSimpleDevices`, … | [`docker::Device`], [`docker::host_devices`], [`docker::default_simple_devices`], … | a device with which nothing may be done is no rule |
+//! | `Freezer`, `Undefined`, `Frozen`, `Thawed` | [`docker::FreezerState`] | |
+//! | `ErrNotFound`, `ErrNotSupportStat`, `ErrNotValidFormat` | [`ErrorKind::NoController`], `None`, [`ErrorKind::Malformed`] | say which file |
 //!
 //! # Features
 //!
-//! `serde`: [`Resources`], [`DeviceRule`], [`Stats`], [`Pressure`] and [`Layout`] as data.
+//! `serde`: [`Resources`], [`DeviceRule`], [`Stats`], [`Pressure`] and [`Layout`] as data; the JSON of 2014 in [`docker`].
 //!
 //! `tokio`: `AsyncEvents` and `AsyncPressureTrigger`, of which events are awaited.
 //!
@@ -47,6 +50,7 @@ mod cgroup;
 mod clone;
 mod cpulist;
 mod delegate;
+pub mod docker;
 mod error;
 mod events;
 mod file;

@@ -97,7 +97,7 @@ impl Manager {
         Ok(Manager::of(active.commit()))
     }
 
-    fn of(cgroup: Cgroup) -> Manager {
+    pub(crate) fn of(cgroup: Cgroup) -> Manager {
         Manager {
             cgroup,
             #[cfg(feature = "systemd")]

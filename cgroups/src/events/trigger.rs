@@ -90,7 +90,7 @@ impl Cgroup {
             return Err(Error::at(ErrorKind::Unsupported, "watch pressure of", &path, why));
         };
         let dir = Dir::open(path)?;
-        let file = match dir.open_file(&name, OFlag::O_RDWR | OFlag::O_NONBLOCK) {
+        let file = match dir.open_file(name, OFlag::O_RDWR | OFlag::O_NONBLOCK) {
             Err(e) if e.is_gone() && !has(&dir, "cgroup.procs")? => return Err(removed(path)),
             Err(e) => return Err(explained(e, resource, kind, window)),
             Ok(file) => File::from(file),
