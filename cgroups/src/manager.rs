@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use crate::{Adjusted, Cgroup, DeviceRule, Hierarchies, Resources, Result};
 #[cfg(feature = "systemd")]
-use crate::{
-    Layout,
-    systemd::{Present, Systemd, Translation, Unit, device_properties},
-};
+use crate::systemd::{Managed, Systemd, Unit};
+use crate::{Adjusted, Cgroup, DeviceRule, Hierarchies, Resources, Result};
 
 /// Who makes a cgroup, and where.
 #[derive(Debug)]
@@ -25,9 +22,14 @@ pub enum Driver {
 /// A cgroup that is limited by the way it was made.
 ///
 /// It is a [`Cgroup`], with everything that one can do, except that [`set`](Manager::set),
-/// [`set_devices`](Manager::set_devices) and [`remove`](Manager::remove) tell systemd first where systemd made it.
+/// [`set_devices`](Manager::set_devices), [`add`](Manager::add) and [`remove`](Manager::remove) ask systemd as well
+/// where systemd made it.
 /// Otherwise systemd would put back what it knows when its units are reloaded. What systemd has no word for is then
 /// written to the files, which is why both are one type: each limit takes effect whoever made the cgroup.
+///
+/// It is frozen by the kernel's file also where systemd made it, and stays so when systemd reloads its units: systemd
+/// never writes that file but for its own `FreezeUnit`, which came with version 246, is on v2 alone, and holds back
+/// all jobs of the unit meanwhile. A frozen scope can be stopped: on v2 the kernel lets killed processes end.
 ///
 /// Dropping it does nothing; [`open`](Manager::open) takes it up again in another process.
 ///
@@ -48,21 +50,37 @@ pub enum Driver {
 /// # }
 /// # Ok::<(), cgroups::Error>(())
 /// ```
+///
+/// An ordinary user asks their own systemd, which has what the administrator delegated to it (`Delegate=` of
+/// `user@.service`: memory and pids, as most distributions have it). Limits of other controllers are an error that
+/// names the controller:
+///
+/// ```no_run
+/// # #[cfg(feature = "systemd")] {
+/// use cgroups::{Driver, ErrorKind, Hierarchies, Manager, Resources};
+/// use cgroups::systemd::{Systemd, Unit, UnitPath};
+///
+/// let child = std::process::Command::new("make").spawn()?;
+/// let unit = Unit::at(&UnitPath::parse("builds.slice:make:1", "", "", true)?);
+/// let driver = Driver::Systemd(Systemd::user()?, Box::new(unit));
+/// let mut limits = Resources::default();
+/// limits.pids.get_or_insert_default().limit = Some(200);
+/// limits.cpu.get_or_insert_default().quota = Some(50_000);
+/// match Manager::apply(&Hierarchies::detect()?, driver, child.id(), &limits) {
+///     Ok(build) => println!("{:?}", build.adjusted()),
+///     Err(error) if error.kind() == ErrorKind::NoController => eprintln!("unlimited: {error}"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[doc(alias = "ActiveCgroup")]
 pub struct Manager {
     cgroup: Cgroup,
+    adjusted: Vec<Adjusted>,
     #[cfg(feature = "systemd")]
     unit: Option<Managed>,
-}
-
-/// The unit that a cgroup is.
-#[cfg(feature = "systemd")]
-#[derive(Debug)]
-struct Managed {
-    systemd: Systemd,
-    name: String,
-    layout: Layout,
 }
 
 impl Manager {
@@ -70,12 +88,15 @@ impl Manager {
     ///
     /// A scope of systemd's is made around the process, so that it is limited from the first moment. In hierarchies
     /// that systemd does nothing in (cpuset, freezer and others of v1) the same path is made by hand, and controllers
-    /// of v2 that systemd doesn't know are handed down beside its own.
+    /// of v2 that systemd doesn't know are handed down beside its own. [`adjusted`](Manager::adjusted) tells what was
+    /// rounded.
     ///
     /// # Errors
     ///
     /// Those of [`Cgroup::create`], [`Cgroup::set`] and [`Cgroup::add`], and of
-    /// [`Systemd::start`](crate::systemd::Systemd::start). Nothing that was made is left.
+    /// [`Systemd::start`](crate::systemd::Systemd::start). Nothing that was made is left, and the process is where it
+    /// was, with one exception: where the kernel doesn't let it go back, the unit stays around it, for stopping it would
+    /// end the process. The error then ends with the unit's name.
     #[doc(alias = "Apply")]
     pub fn apply(
         hierarchies: &Hierarchies,
@@ -92,14 +113,15 @@ impl Manager {
 
     fn raw(hierarchies: &Hierarchies, path: &Path, pid: u32, resources: &Resources) -> Result<Manager> {
         let active = Cgroup::create(hierarchies, path)?;
-        active.set(resources)?;
+        let adjusted = active.set(resources)?;
         active.add(pid)?;
-        Ok(Manager::of(active.commit()))
+        Ok(Manager { adjusted, ..Manager::of(active.commit()) })
     }
 
     pub(crate) fn of(cgroup: Cgroup) -> Manager {
         Manager {
             cgroup,
+            adjusted: Vec::new(),
             #[cfg(feature = "systemd")]
             unit: None,
         }
@@ -119,13 +141,18 @@ impl Manager {
         &self.cgroup
     }
 
+    /// Returns what was rounded of the limits that [`apply`](Manager::apply) was given, by the kernel or by systemd.
+    pub fn adjusted(&self) -> &[Adjusted] {
+        &self.adjusted
+    }
+
     /// Sets limits; what is not given stays as it is.
     ///
     /// systemd is told before the files are written, and asked nothing that would end the processes: a memory limit
     /// below what is in use is refused first, if [`check_before_update`](crate::Memory::check_before_update) says so.
     ///
-    /// Returns what the kernel rounded. (A quota that systemd rounds is not among it: see
-    /// [`Translation`](crate::systemd::Translation).)
+    /// Returns what was rounded, by the kernel or by systemd: systemd keeps a quota in hundredths of a processor, and
+    /// 0 processes as one (the file has the 0 until systemd writes it again).
     ///
     /// # Errors
     ///
@@ -133,15 +160,7 @@ impl Manager {
     pub fn set(&self, resources: &Resources) -> Result<Vec<Adjusted>> {
         #[cfg(feature = "systemd")]
         if let Some(unit) = &self.unit {
-            resources.check()?;
-            self.cgroup.check_before_update(resources)?;
-            let said = Translation::new(resources, &unit.present(&self.cgroup)?)?;
-            // On v1 systemd writes the device rules anew with any property: closed at first, then open.
-            let rewrites = unit.rewrites_devices();
-            unit.quietly(&self.cgroup, rewrites, || {
-                unit.systemd.set_properties(&unit.name, &said.properties)
-            })?;
-            return self.cgroup.set(&said.resources);
+            return unit.set(&self.cgroup, resources);
         }
         self.cgroup.set(resources)
     }
@@ -149,8 +168,8 @@ impl Manager {
     /// Sets which devices may be used, in the place of all rules that were set before, as
     /// [`Cgroup::set_devices`] does.
     ///
-    /// On v1 systemd closes everything for a moment. So the processes are frozen meanwhile, unless they are already
-    /// or the caller is among them.
+    /// On v1 systemd closes everything for a moment where it has rules or gets some. So the processes are frozen
+    /// meanwhile, unless they are already or the caller is among them.
     ///
     /// # Errors
     ///
@@ -158,30 +177,44 @@ impl Manager {
     pub fn set_devices(&self, rules: &[DeviceRule]) -> Result<()> {
         #[cfg(feature = "systemd")]
         if let Some(unit) = &self.unit {
-            let properties = device_properties(rules, unit.systemd.version());
-            return unit.quietly(&self.cgroup, true, || {
-                unit.systemd.set_properties(&unit.name, &properties)?;
-                self.cgroup.set_devices(rules)
-            });
+            return unit.set_devices(&self.cgroup, rules);
         }
         self.cgroup.set_devices(rules)
     }
 
-    /// Removes the cgroup and those below it in every hierarchy, and its unit.
+    /// Moves a process, with all its threads, into the cgroup, as [`Cgroup::add`] does.
+    ///
+    /// A user may not move a process that comes from outside of what is theirs. Their systemd may, so where the
+    /// kernel refuses it is asked ([`Systemd::attach`](crate::systemd::Systemd::attach)).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Cgroup::add`] and [`Systemd::attach`](crate::systemd::Systemd::attach).
+    pub fn add(&self, pid: u32) -> Result<()> {
+        #[cfg(feature = "systemd")]
+        if let Some(unit) = &self.unit {
+            return unit.add(&self.cgroup, pid);
+        }
+        self.cgroup.add(pid)
+    }
+
+    /// Removes the cgroup and those below it in every hierarchy, and its unit, of which systemd keeps nothing, be it
+    /// that it has failed.
+    ///
+    /// A slice that was made for it goes as well, when nothing else is in it.
     ///
     /// # Errors
     ///
     /// Those of [`Cgroup::remove`]: processes that are still there are named, not ended, and then the unit stays as
     /// well. Those of [`Systemd::stop`](crate::systemd::Systemd::stop).
     pub fn remove(&self) -> Result<()> {
+        // What is below the scope goes by hand: older systemds leave it, and with it the unit's own cgroup.
+        self.cgroup.remove()?;
         #[cfg(feature = "systemd")]
         if let Some(unit) = &self.unit {
-            // What is below the scope goes by hand: older systemds leave it, and with it the unit's own cgroup.
-            self.cgroup.remove()?;
-            unit.systemd.stop(&unit.name)?;
-            return unit.systemd.reset_failed(&unit.name);
+            return unit.stop(&self.cgroup);
         }
-        self.cgroup.remove()
+        Ok(())
     }
 }
 
@@ -202,19 +235,13 @@ impl Manager {
     ///
     /// Those of [`Cgroup::open`], and [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no unit's name.
     pub fn open_unit(systemd: Systemd, unit: &str, paths: BTreeMap<String, PathBuf>) -> Result<Manager> {
-        crate::systemd::check_name(unit)?;
-        let layout = match (paths.contains_key(""), paths.keys().any(|key| !key.is_empty())) {
-            (true, false) => Layout::V2,
-            (true, true) => Layout::Hybrid,
-            (false, _) => Layout::V1,
-        };
-        let cgroup = Cgroup::open(paths)?;
-        Ok(Manager { cgroup, unit: Some(Managed { systemd, name: unit.to_owned(), layout }) })
+        let unit = Managed::open(systemd, unit, &paths)?;
+        Ok(Manager { unit: Some(unit), ..Manager::open(paths)? })
     }
 
     /// Returns the name of the unit, where systemd made the cgroup.
     pub fn unit(&self) -> Option<&str> {
-        self.unit.as_ref().map(|unit| unit.name.as_str())
+        self.unit.as_ref().map(Managed::name)
     }
 
     fn started(
@@ -224,73 +251,7 @@ impl Manager {
         pid: u32,
         resources: &Resources,
     ) -> Result<Manager> {
-        let layout = hierarchies.layout();
-        let said = Translation::new(resources, &Present::new(systemd.version(), layout))?;
-        let unit = unit.pid(pid).limits(said.properties);
-        let before = std::fs::read(format!("/proc/{pid}/cgroup"));
-        systemd.start(&unit)?;
-        let made = Managed { systemd, name: unit.name().to_owned(), layout };
-        let result = made.join(hierarchies, pid, &said.resources);
-        match result {
-            Ok(cgroup) => Ok(Manager { cgroup, unit: Some(made) }),
-            Err(error) => {
-                // Stopping the unit would end the process, which is the caller's.
-                if let Ok(before) = before {
-                    crate::cgroup::put_back(&before, pid);
-                }
-                drop(made.systemd.stop(&made.name));
-                drop(made.systemd.reset_failed(&made.name));
-                Err(error)
-            }
-        }
-    }
-}
-
-#[cfg(feature = "systemd")]
-impl Managed {
-    /// Makes the cgroup where systemd didn't, puts the process there, and writes the limits.
-    fn join(&self, hierarchies: &Hierarchies, pid: u32, resources: &Resources) -> Result<Cgroup> {
-        let path = self.systemd.control_group(&self.name)?.ok_or_else(|| {
-            let why =
-                format!("find cgroup of systemd unit {:?}: it has none; has its process ended?", self.name);
-            crate::Error::new(crate::ErrorKind::NotFound, why)
-        })?;
-        let active = Cgroup::adopt(hierarchies, &path)?;
-        // A slice holds scopes, and no process.
-        if !crate::systemd::is_slice(&self.name) {
-            active.add(pid)?;
-        }
-        active.set(resources)?;
-        Ok(active.commit())
-    }
-
-    fn present(&self, cgroup: &Cgroup) -> Result<Present> {
-        let (quota, period, idle) = cgroup.cpu_in_force()?;
-        let mut present = Present::new(self.systemd.version(), self.layout);
-        present.creating = false;
-        (present.quota, present.period, present.idle) = (quota, period, idle);
-        Ok(present)
-    }
-
-    /// Whether systemd has device rules of this unit, to write them again.
-    fn rewrites_devices(&self) -> bool {
-        let open = |policy: crate::systemd::Value| policy.as_str() == Some("auto");
-        self.layout != Layout::V2 && !self.systemd.property(&self.name, "DevicePolicy").is_ok_and(open)
-    }
-
-    /// Does something while nobody inside can notice.
-    fn quietly(&self, cgroup: &Cgroup, needed: bool, action: impl FnOnce() -> Result<()>) -> Result<()> {
-        // Frozen by somebody else it stays so; and whoever freezes themselves never goes on.
-        let own = std::process::id();
-        let freeze = needed
-            && self.layout != Layout::V2
-            && !cgroup.frozen().unwrap_or(true)
-            && !cgroup.all_pids()?.contains(&own);
-        if freeze {
-            cgroup.freeze()?;
-        }
-        let done = action();
-        let thawed = if freeze { cgroup.thaw() } else { Ok(()) };
-        done.and(thawed)
+        let (cgroup, unit, adjusted) = Managed::start(hierarchies, systemd, unit, pid, resources)?;
+        Ok(Manager { cgroup, adjusted, unit: Some(unit) })
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use cgroups::systemd::{Property, Systemd, Unit, UnitPath, Value, expand_slice};
 use cgroups::{
-    Cgroup, DeviceAccess, DeviceKind, DeviceRule, Driver, ErrorKind, Hierarchies, Manager, Resources,
+    BlockIo, Cgroup, DeviceAccess, DeviceKind, DeviceRule, Driver, ErrorKind, Hierarchies, Manager, Resources,
 };
 use grounds::{Outcome, Stop, ignored};
 
@@ -391,18 +392,150 @@ fn limits_outlive_a_reload_of_systemd() -> Outcome {
     let mut period = Resources::default();
     period.cpu.get_or_insert_default().period = Some(50_000);
     job.manager.set(&period)?;
-    let before = (job.file("cpu", "cpu.max")?, job.file("pids", "pids.max")?, job.file("cpu", "cpu.weight")?);
-    assert_eq!(before.0, "34000 50000");
+    let v2 = job.manager.paths().len() == 1;
+    let files = || -> Result<Vec<String>, Stop> {
+        let v1 = ["cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares"];
+        let names = if v2 { &["cpu.max", "cpu.weight"][..] } else { &v1 };
+        let cpu = names.iter().map(|name| job.file("cpu", name));
+        cpu.chain([job.file("pids", "pids.max")]).collect()
+    };
+    let before = files()?;
+    assert_eq!(before[0], if v2 { "34000 50000" } else { "34000" });
+    reload()?;
+    // Makes systemd write down all that it knows of the unit.
+    systemd()?.set_properties(job.unit(), &[Property::new("TasksMax", 100_u64)])?;
+    assert_eq!(before, files()?);
+    job.end()
+}
+
+fn reload() -> Outcome {
     let mut reload = Command::new("systemctl");
     if systemd()?.is_user() {
         reload.arg("--user");
     }
     assert!(reload.arg("daemon-reload").status()?.success());
-    // Makes systemd write down all that it knows of the unit.
-    systemd()?.set_properties(job.unit(), &[Property::new("TasksMax", 100_u64)])?;
-    let after = (job.file("cpu", "cpu.max")?, job.file("pids", "pids.max")?, job.file("cpu", "cpu.weight")?);
-    assert_eq!(before, after);
+    Ok(())
+}
+
+fn what_systemd_rounds_is_told() -> Outcome {
+    let job = Job::new(&limits())?;
+    let told: Vec<_> =
+        job.manager.adjusted().iter().map(|adjusted| (&adjusted.wanted, &adjusted.got)).collect();
+    assert_eq!(told, [(&"33333".to_owned(), &"34000".to_owned())]);
+    let file = &job.manager.adjusted()[0].file;
+    assert!(fs::read_to_string(file)?.starts_with("34000"), "{}", file.display());
+    let mut none = Resources::default();
+    none.pids.get_or_insert_default().limit = Some(0);
+    let told: Vec<_> = job.manager.set(&none)?.iter().map(ToString::to_string).collect();
+    assert_eq!(told, [r#""TasksMax": 1 instead of 0"#]);
     job.end()
+}
+
+fn weights_of_block_devices_are_the_same_to_systemd_and_in_the_files() -> Outcome {
+    let mut io = BlockIo::default();
+    io.weight = Some(150);
+    let mut resources = Resources::default();
+    resources.block_io = Some(io);
+    let job = match Job::new(&resources) {
+        Err(Stop::Failed(error)) if error.contains("this kernel has n") => return Err(ignored(error)),
+        result => result?,
+    };
+    let (controller, name, file, told) = match (job.manager.paths().len(), job.file("io", "io.bfq.weight")) {
+        (1, Ok(_)) => ("io", "IOWeight", "io.bfq.weight", "650"),
+        (1, Err(_)) => ("io", "IOWeight", "io.weight", "1415"),
+        _ => ("blkio", "BlockIOWeight", "blkio.bfq.weight", "650"),
+    };
+    let before = job.file(controller, file)?;
+    assert_eq!(shown(job.unit(), name)?, told);
+    reload()?;
+    systemd()?.set_properties(job.unit(), &[Property::new("TasksMax", 100_u64)])?;
+    assert_eq!(job.file(controller, file)?, before);
+    job.end()
+}
+
+fn a_slice_that_was_made_for_a_scope_goes_with_the_last_one() -> Outcome {
+    let systemd = systemd()?;
+    let stem = name().replace('-', "_");
+    let (outer, inner) = (format!("{stem}.slice"), format!("{stem}-in.slice"));
+    let job = |unit: Unit| Job::of(unit.in_slice(inner.as_str())?, &Resources::default());
+    let (one, two) = (job(Unit::scope(scope())?)?, job(Unit::scope(scope())?)?);
+    assert_eq!(shown(two.unit(), "Slice")?, inner);
+    one.end()?;
+    assert_eq!(shown(&inner, "ActiveState")?, "active");
+    let last = two.manager.unit().expect("made by systemd").to_owned();
+    two.end()?;
+    for unit in [&last, &inner, &outer] {
+        eventually(|| shown(unit, "ActiveState").is_ok_and(|state| state == "inactive"));
+    }
+    // One that somebody has made by itself stays.
+    systemd.start(&Unit::slice(outer.as_str())?)?;
+    let three = Job::of(Unit::scope(scope())?.in_slice(outer.as_str())?, &Resources::default())?;
+    three.end()?;
+    reload()?;
+    assert_eq!(shown(&outer, "ActiveState")?, "active");
+    systemd.stop(&outer).map_err(Stop::from)
+}
+
+fn a_unit_that_has_failed_is_forgotten() -> Outcome {
+    let job = Job::new(&limits())?;
+    let name = job.unit().to_owned();
+    if !systemd()?.is_user() {
+        // A scope that a user abandons or that is killed by a limit is "failed" with this.
+        systemd()?.property(&name, "Result")?;
+    }
+    job.manager.kill()?;
+    job.end()?;
+    assert_eq!(shown(&name, "LoadState")?, "not-found");
+    Ok(())
+}
+
+fn what_is_frozen_stays_so_when_systemd_reloads() -> Outcome {
+    let job = Job::new(&limits())?;
+    job.manager.freeze()?;
+    reload()?;
+    systemd()?.set_properties(job.unit(), &[Property::new("TasksMax", 77_u64)])?;
+    assert!(job.manager.frozen()?);
+    let mut more = Resources::default();
+    more.pids.get_or_insert_default().limit = Some(99);
+    job.manager.set(&more)?;
+    assert!(job.manager.frozen()?);
+    // And it can be stopped as it is.
+    job.manager.kill()?;
+    systemd()?.stop(job.unit())?;
+    job.end()
+}
+
+fn a_process_that_a_user_may_not_move_is_moved_by_their_systemd() -> Outcome {
+    // T67: the kernel lets a user write to a cgroup only what is theirs on both ends.
+    if !systemd()?.is_user() {
+        return Err(ignored("root may move any process"));
+    }
+    let job = Job::new(&Resources::default())?;
+    let path = job.manager.paths()[""].join("cgroup.procs");
+    let more = Sleeper::new()?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444))?;
+    let error = job.manager.cgroup().add(more.pid()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    job.manager.add(more.pid())?;
+    assert!(more.membership()?.contains(job.unit()), "{}", more.membership()?);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    drop(more);
+    job.end()
+}
+
+fn a_slice_that_others_use_is_not_stopped_over_a_failure() -> Outcome {
+    let systemd = systemd()?;
+    let slice = format!("{}.slice", name().replace('-', "_"));
+    let neighbour = Job::of(Unit::scope(scope())?.in_slice(slice.as_str())?, &Resources::default())?;
+    let mut resources = Resources::default();
+    resources.unified.insert("cgroup.max.depth".to_owned(), "nonsense".to_owned());
+    let driver = Driver::Systemd(systemd, Box::new(Unit::slice(slice.as_str())?));
+    let own = std::process::id();
+    let error = Manager::apply(&Hierarchies::detect()?, driver, own, &resources).unwrap_err();
+    assert!(error.to_string().contains("cgroup.max.depth"), "{error}");
+    assert_eq!(shown(neighbour.unit(), "ActiveState")?, "active");
+    assert_eq!(neighbour.manager.pids()?, [neighbour.sleeper.pid()]);
+    neighbour.end()
 }
 
 fn processors_are_the_same_to_systemd_and_in_the_files() -> Outcome {
@@ -410,7 +543,9 @@ fn processors_are_the_same_to_systemd_and_in_the_files() -> Outcome {
     resources.cpuset.get_or_insert_default().cpus = Some("0".to_owned());
     let job = Job::new(&resources)?;
     assert_eq!(job.file("cpuset", "cpuset.cpus")?, "0");
-    assert_eq!(shown(job.unit(), "AllowedCPUs")?, "0");
+    // On v1 systemd has no word for it.
+    let said = if job.manager.paths().len() == 1 { "0" } else { "" };
+    assert_eq!(shown(job.unit(), "AllowedCPUs")?, said);
     job.end()
 }
 
@@ -520,6 +655,10 @@ fn device_rules_hold_and_systemd_knows_them() -> Outcome {
     job.manager.set_devices(&[DeviceRule::all(false), rule(1, Some(3)), rule(1, Some(5))])?;
     systemd()?.set_properties(job.unit(), &[Property::new("TasksMax", 50_u64)])?;
     assert!(reads("/dev/zero")?);
+    // Of the filter that was set by hand systemd knows nothing, and leaves it alone when it reloads its units.
+    reload()?;
+    systemd()?.set_properties(job.unit(), &[Property::new("TasksMax", 51_u64)])?;
+    assert!(reads("/dev/zero")? && reads("/dev/null")? && !reads("/dev/full")?);
     job.manager.set_devices(&[DeviceRule::all(true)])?;
     assert!(reads("/dev/full")?);
     job.end()
@@ -739,15 +878,17 @@ fn no_thread_and_no_inherited_descriptor_comes_with_it() -> Outcome {
 }
 
 /// A bus that lets one in and then does what it is told.
-fn false_bus(answer: impl FnOnce(UnixStream) + Send + 'static) -> Result<PathBuf, Stop> {
+fn false_bus(
+    answer: impl FnOnce(UnixStream) + Send + 'static,
+) -> Result<(PathBuf, thread::JoinHandle<()>), Stop> {
     let path = std::env::temp_dir().join(format!("{}.sock", name()));
     let listener = UnixListener::bind(&path)?;
-    thread::spawn(move || {
+    let thread = thread::spawn(move || {
         if let Ok((stream, _)) = listener.accept() {
             answer(stream);
         }
     });
-    Ok(path)
+    Ok((path, thread))
 }
 
 fn what_is_no_bus_is_an_error_and_not_waited_for_without_end() -> Outcome {
@@ -764,7 +905,7 @@ fn what_is_no_bus_is_an_error_and_not_waited_for_without_end() -> Outcome {
         }),
     ];
     for answer in answers {
-        let path = false_bus(answer)?;
+        let (path, bus) = false_bus(answer)?;
         // The address is read from the environment of the process, which is this test's own.
         let started = Instant::now();
         let error = with_bus(&path, Systemd::user);
@@ -772,6 +913,8 @@ fn what_is_no_bus_is_an_error_and_not_waited_for_without_end() -> Outcome {
         if let Err(error) = error {
             assert!(error.to_string().contains(path.to_str().expect("ascii")), "{error}");
         }
+        // Else its descriptors would be the test's.
+        bus.join().expect("no panic");
         fs::remove_file(path)?;
     }
     Ok(())
@@ -802,6 +945,13 @@ fn main() -> ExitCode {
         many_scopes_start_at_once_over_one_manager,
         a_limit_is_the_same_to_systemd_and_in_the_files,
         limits_outlive_a_reload_of_systemd,
+        what_systemd_rounds_is_told,
+        weights_of_block_devices_are_the_same_to_systemd_and_in_the_files,
+        a_slice_that_was_made_for_a_scope_goes_with_the_last_one,
+        a_slice_that_others_use_is_not_stopped_over_a_failure,
+        a_unit_that_has_failed_is_forgotten,
+        what_is_frozen_stays_so_when_systemd_reloads,
+        a_process_that_a_user_may_not_move_is_moved_by_their_systemd,
         processors_are_the_same_to_systemd_and_in_the_files,
         what_systemd_has_no_word_for_is_in_the_files_alone,
         a_memory_limit_below_the_use_is_refused_before_systemd_sets_it,

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::active::Active;
 use crate::cgroup::has_controller;
-use crate::file::Dir;
+use crate::file::{Dir, children};
 use crate::hierarchy::{Hierarchy, checked, join};
-use crate::{Cgroup, Hierarchies, Resources, Result, v2};
+use crate::{Cgroup, Hierarchies, Limit, Resources, Result, v2};
 
 impl Cgroup {
     /// Takes a cgroup that somebody else made as it is, inhabited or not, and makes it where they didn't.
@@ -53,6 +53,24 @@ impl Cgroup {
         let mut words = text.split_whitespace().map(|word| word.parse().ok());
         let (quota, period) = (words.next().flatten(), words.next().flatten());
         Ok((quota, period, dir.number("cpu.idle")? == Some(1)))
+    }
+
+    /// The limit of memory in force on v2, by which swap is told from memory and swap.
+    pub(crate) fn memory_in_force(&self) -> Result<Option<u64>> {
+        let limit = self.v2()?.map_or(Ok(None), |dir| dir.limit("memory.max"))?;
+        Ok(limit.and_then(|limit| if let Limit::At(limit) = limit { Some(limit) } else { None }))
+    }
+
+    /// Whether weights of block devices are those of BFQ on v2.
+    pub(crate) fn has_bfq(&self) -> Result<bool> {
+        Ok(self.v2()?.is_some_and(|dir| dir.has("io.bfq.weight")))
+    }
+
+    /// The same before the cgroup exists, by the files of those that do: the root has no weight.
+    pub(crate) fn weights_are_bfq(hierarchies: &Hierarchies) -> bool {
+        let mut below =
+            hierarchies.iter().filter_map(|hierarchy| children(&hierarchy.mount_point).ok()).flatten();
+        below.any(|path| path.join("io.bfq.weight").exists())
     }
 }
 

@@ -47,9 +47,20 @@ impl Deadline {
     pub(super) fn left(self) -> Result<Duration, Failure> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Failure::TimedOut(self.patience));
+            return Err(self.passed());
         }
         Ok(left.max(Duration::from_micros(1)))
+    }
+
+    /// What there is to say when it has passed.
+    pub(super) fn passed(self) -> Failure {
+        Failure::TimedOut(self.patience)
+    }
+
+    /// The same, or an earlier one.
+    fn at_most(self, patience: Duration) -> Deadline {
+        let earlier = Deadline::after(patience);
+        if earlier.until < self.until { earlier } else { self }
     }
 }
 
@@ -74,11 +85,11 @@ pub(super) enum Failure {
 }
 
 impl Connection {
-    pub(super) fn open(address: &Address) -> Result<Connection, Failure> {
-        let stream = dial(&address.socket).map_err(|e| Failure::Closed(e.to_string()))?;
+    pub(super) fn open(address: &Address, until: Deadline) -> Result<Connection, Failure> {
+        let until = until.at_most(OPEN);
+        let stream = dial(&address.socket, until)?;
         let mut connection =
             Connection { stream, bus: !address.private, serial: 0, signals: VecDeque::new() };
-        let until = Deadline::after(OPEN);
         connection.authenticate(until)?;
         if connection.bus {
             connection.call(&to_bus("Hello", Vec::new()), until)?;
@@ -126,7 +137,8 @@ impl Connection {
         loop {
             let message = self.message(until)?;
             match message.kind {
-                wire::SIGNAL => self.signals.push_back(message),
+                // The rest is for nobody here: without a bus every signal comes.
+                wire::SIGNAL if message.member == "JobRemoved" => self.signals.push_back(message),
                 wire::REPLY if message.reply_to == Some(serial) => return Ok(message.arguments),
                 wire::ERROR if message.reply_to == Some(serial) => {
                     let text = message.text();
@@ -208,18 +220,23 @@ fn closed(error: io::Error) -> Failure {
 ///
 /// The socket blocks: one that doesn't is refused with EAGAIN as soon as more callers knock than the other side
 /// queues, which happens wherever many containers start at once.
-fn dial(to: &Socket) -> io::Result<UnixStream> {
+fn dial(to: &Socket, until: Deadline) -> Result<UnixStream, Failure> {
+    let refused = |e: Errno| closed(e.into());
     let address = match to {
-        Socket::Path(path) => UnixAddr::new(path.as_path())?,
-        Socket::Abstract(name) => UnixAddr::new_abstract(name)?,
+        Socket::Path(path) => UnixAddr::new(path.as_path()),
+        Socket::Abstract(name) => UnixAddr::new_abstract(name),
     };
-    let fd: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::seconds(OPEN.as_secs().cast_signed()))?;
+    let address = address.map_err(refused)?;
+    let fd: OwnedFd =
+        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(refused)?;
     loop {
+        let left = TimeVal::microseconds(until.left()?.as_micros() as i64);
+        setsockopt(&fd, sockopt::SendTimeout, &left).map_err(refused)?;
         match connect(fd.as_raw_fd(), &address) {
             Ok(()) => return Ok(UnixStream::from(fd)),
-            Err(Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
+            // With the whole of the time over, which then is what is said.
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(e) => return Err(refused(e)),
         }
     }
 }
@@ -236,6 +253,11 @@ impl Failure {
         Error::new(kind, format!("{action}: {self}"))
     }
 
+    /// Whether the refusal speaks of something.
+    pub(super) fn names(&self, what: &str) -> bool {
+        matches!(self, Failure::Refused { text, .. } if text.contains(what))
+    }
+
     pub(super) fn is(&self, error: &str) -> bool {
         matches!(self, Failure::Refused { name, .. } if name.rsplit('.').next() == Some(error))
     }
@@ -249,7 +271,7 @@ fn kind_of(name: &str) -> ErrorKind {
         "NoSuchUnit" | "ServiceUnknown" | "NameHasNoOwner" | "ESRCH" | "ENOENT" | "UnixProcessIdUnknown" => {
             ErrorKind::NotFound
         }
-        "UnitExists" | "EBUSY" => ErrorKind::Busy,
+        "UnitExists" | "EBUSY" | "LimitsExceeded" => ErrorKind::Busy,
         "InvalidArgs" | "PropertyReadOnly" | "UnknownProperty" | "BadUnitSetting" | "EINVAL" | "ENXIO"
         | "InvalidName" => ErrorKind::InvalidInput,
         "UnknownMethod" | "NotSupported" | "EOPNOTSUPP" => ErrorKind::Unsupported,

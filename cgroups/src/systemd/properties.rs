@@ -1,9 +1,12 @@
 //! What resources are in systemd's words.
 
+use std::fmt::Display;
+use std::path::Path;
+
 use super::value::{Property, Value};
-use super::{bitmask, unified};
+use super::{bitmask, block_io, unified};
 use crate::resources::invalid;
-use crate::{Cpu, Cpuset, Layout, Memory, Resources, Result, v2};
+use crate::{Adjusted, Cpu, Cpuset, Layout, Memory, Resources, Result, v2};
 
 /// What there is before something is set, on which systemd's words for it depend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +24,14 @@ pub struct Present {
     pub quota: Option<u64>,
     /// Whether the cgroup is idle: systemd keeps that in the weight.
     pub idle: bool,
+    /// The limit of memory in force, in bytes; `None` for none. Memory and swap together are counted with it.
+    pub memory: Option<u64>,
+    /// Whether the weights of block devices are those of the scheduler BFQ (`io.bfq.weight`), which counts otherwise
+    /// than systemd. On v1 they always are: no other scheduler has had weights there since Linux 5.0.
+    pub bfq: bool,
 }
 
+const TASKS: &str = "TasksMax";
 /// The period that the kernel begins with.
 const PERIOD: u64 = 100_000;
 /// systemd keeps the quota as microseconds per second, and rounds it to these when it writes it down.
@@ -34,7 +43,16 @@ pub(super) const INFINITY: u64 = u64::MAX;
 impl Present {
     /// A unit that is about to be made.
     pub fn new(version: u32, layout: Layout) -> Present {
-        Present { version, layout, creating: true, period: None, quota: None, idle: false }
+        Present {
+            version,
+            layout,
+            creating: true,
+            period: None,
+            quota: None,
+            idle: false,
+            memory: None,
+            bfq: layout != Layout::V2,
+        }
     }
 
     pub(super) fn v2(&self) -> bool {
@@ -58,6 +76,9 @@ pub struct Translation {
     /// What to write to the files afterwards: the same resources, with the quota as systemd rounds it, so that it
     /// doesn't change at the next reload.
     pub resources: Resources,
+    /// What systemd keeps otherwise than it was asked for. [`Adjusted::file`] is only the name of the control file
+    /// here; where systemd alone keeps another value, it is the name of the property.
+    pub adjusted: Vec<Adjusted>,
 }
 
 impl Translation {
@@ -71,9 +92,14 @@ impl Translation {
     /// | `cpu.quota`, `period` | `CPUQuotaPerSecUSec`, `CPUQuotaPeriodUSec` (systemd 242) | the same |
     /// | `cpuset.cpus`, `mems` | `AllowedCPUs`, `AllowedMemoryNodes` (systemd 244) | – |
     /// | `pids.limit` | `TasksMax`, where 0 is said as 1 | the same |
+    /// | `block_io.weight`, `weight_device` | `IOWeight`, `IODeviceWeight` | `BlockIOWeight`, `BlockIODeviceWeight` |
+    /// | `block_io`'s bytes in a second | `IOReadBandwidthMax`, `IOWriteBandwidthMax` | `BlockIOReadBandwidth`, `BlockIOWriteBandwidth` |
+    /// | `block_io`'s reads and writes in a second | `IOReadIOPSMax`, `IOWriteIOPSMax` | – |
     /// | `unified` | those of its keys that systemd has a word for | – |
     ///
-    /// A quota is rounded up to the next hundredth of a processor, which is what systemd keeps.
+    /// A quota is rounded up to the next hundredth of a processor, which is what systemd keeps; this and the 1 in
+    /// `TasksMax` are [reported](Translation::adjusted). Huge pages, RDMA, misc and marks of traffic are left to the
+    /// files: systemd has no words for them.
     ///
     /// ```
     /// use cgroups::systemd::{Present, Property, Translation};
@@ -91,9 +117,12 @@ impl Translation {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for values that no kernel takes.
     pub fn new(resources: &Resources, present: &Present) -> Result<Translation> {
         resources.check()?;
-        let mut said = Translation { properties: Vec::new(), resources: resources.clone() };
+        let mut said =
+            Translation { properties: Vec::new(), resources: resources.clone(), adjusted: Vec::new() };
         if present.creating && !present.v2() {
             said.put("BlockIOAccounting", true);
+            // With it systemd would pass over all that is said in v1's words.
+            said.put("IOAccounting", false);
         }
         if let Some(memory) = &resources.memory {
             said.memory(memory, present)?;
@@ -102,14 +131,15 @@ impl Translation {
             said.cpu(cpu, present);
         }
         if let Some(limit) = resources.pids.as_ref().and_then(|pids| pids.limit) {
-            // To systemd 0 means that nothing is set; 1 is as close: the process that is there.
-            said.put("TasksMax", if limit == -1 { INFINITY } else { limit.max(1) as u64 });
+            said.tasks(if limit == -1 { INFINITY } else { limit as u64 });
         }
         if let Some(cpuset) = &resources.cpuset {
             said.cpuset(cpuset, present)?;
         }
-        // Further controllers' words (IOWeight, BlockIOWeight, IOReadBandwidthMax, …) come here. What systemd has no
-        // word for (hugetlb, rdma, misc, net_cls, net_prio) is written to the files alone.
+        if let Some(io) = &resources.block_io {
+            block_io::translate(&mut said, io, present);
+        }
+        // What systemd has no word for (hugetlb, rdma, misc, net_cls, net_prio) is written to the files alone.
         if present.v2() {
             unified::translate(&mut said, present);
         }
@@ -122,6 +152,22 @@ impl Translation {
         self.properties.push(Property::new(name, value));
     }
 
+    /// Says how many processes there may be.
+    pub(super) fn tasks(&mut self, limit: u64) {
+        // To systemd 0 means that nothing is set; 1 is as close: the process that is there.
+        self.adjusted.retain(|adjusted| adjusted.file != Path::new(TASKS));
+        if limit == 0 {
+            self.adjust(TASKS, "0", "1");
+        }
+        self.put(TASKS, limit.max(1));
+    }
+
+    pub(super) fn adjust(&mut self, name: &str, wanted: impl Display, got: impl Display) {
+        let file = name.into();
+        self.adjusted.retain(|adjusted| adjusted.file != Path::new(name));
+        self.adjusted.push(Adjusted { file, wanted: wanted.to_string(), got: got.to_string() });
+    }
+
     fn memory(&mut self, memory: &Memory, present: &Present) -> Result<()> {
         let limit = memory.limit.unwrap_or(0);
         if limit != 0 {
@@ -131,7 +177,10 @@ impl Translation {
             if let Some(reservation) = memory.reservation.filter(|&n| n != 0) {
                 self.put("MemoryLow", bytes(reservation));
             }
-            if let Some(swap) = v2::memory::swap_of(memory.swap.unwrap_or(0), limit)? {
+            let both = memory.swap.unwrap_or(0);
+            let in_force = present.memory.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(0);
+            let counted = if limit == 0 && both > 0 { in_force } else { limit };
+            if let Some(swap) = v2::memory::swap_of(both, counted)? {
                 self.put("MemorySwapMax", bytes(swap));
             }
         }
@@ -162,8 +211,13 @@ impl Translation {
             Some(quota) => Some(quota as u64),
         };
         let rounded = self.quota(quota, period, present);
-        if let (Some(cpu), Some(rounded)) = (&mut self.resources.cpu, rounded) {
-            cpu.quota = i64::try_from(rounded).ok();
+        if let (Some(quota), Some(rounded)) = (quota, rounded) {
+            if rounded != quota {
+                self.adjust(if present.v2() { "cpu.max" } else { "cpu.cfs_quota_us" }, quota, rounded);
+            }
+            if let Some(cpu) = &mut self.resources.cpu {
+                cpu.quota = i64::try_from(rounded).ok();
+            }
         }
     }
 
@@ -250,7 +304,10 @@ mod tests {
         };
         assert!(said(&empty, &v2()).is_empty());
         assert!(said(&empty, &v1()).is_empty());
-        assert_eq!(said(&empty, &Present::new(247, Layout::V1)), ["BlockIOAccounting=true"]);
+        assert_eq!(
+            said(&empty, &Present::new(247, Layout::V1)),
+            ["BlockIOAccounting=true", "IOAccounting=false"]
+        );
         assert_eq!(said(&memory(0, 0, 0), &v2()), [""; 0]);
     }
 
@@ -357,5 +414,32 @@ mod tests {
         let resources = Resources { cpuset: Some(cpuset), ..Resources::default() };
         let error = Translation::new(&resources, &v2()).unwrap_err();
         assert_eq!(error.to_string(), r#"set cpuset.cpus to "0-x": "x" is no range such as 0-3"#);
+    }
+
+    #[test]
+    fn what_systemd_keeps_otherwise_is_told() {
+        let told = |resources: &Resources, present: &Present| {
+            let adjusted = Translation::new(resources, present).unwrap().adjusted;
+            adjusted.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let quota = |quota| cpu(Cpu { quota: Some(quota), ..Cpu::default() });
+        assert_eq!(told(&quota(33_333), &v2()), [r#""cpu.max": 34000 instead of 33333"#]);
+        assert_eq!(told(&quota(33_333), &v1()), [r#""cpu.cfs_quota_us": 34000 instead of 33333"#]);
+        assert!(told(&quota(34_000), &v2()).is_empty());
+        assert!(told(&quota(-1), &v2()).is_empty());
+        let mut none = Resources { pids: Some(Pids { limit: Some(0) }), ..Resources::default() };
+        assert_eq!(told(&none, &v2()), [r#""TasksMax": 1 instead of 0"#]);
+        // The map wins, and with it what is to be told.
+        none.unified.insert("pids.max".to_owned(), "5".to_owned());
+        assert!(told(&none, &v2()).is_empty());
+    }
+
+    #[test]
+    fn swap_alone_is_counted_with_the_memory_in_force() {
+        // By the files alone it was; under systemd it was refused.
+        let both = memory(0, 0, 500);
+        let present = Present { memory: Some(200), ..v2() };
+        assert_eq!(said(&both, &present), ["MemorySwapMax=300"]);
+        assert!(Translation::new(&both, &v2()).is_err());
     }
 }

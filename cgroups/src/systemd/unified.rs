@@ -4,7 +4,6 @@
 
 use super::bitmask;
 use super::properties::{INFINITY, Present, Translation};
-use super::value::Value;
 use crate::stats::device_number;
 
 /// Says what systemd can say. Values that the typed resources gave are replaced: the map is the more special.
@@ -31,7 +30,7 @@ pub(super) fn translate(said: &mut Translation, present: &Present) {
                 "1" => said.put("OOMPolicy", "kill"),
                 _ => {}
             },
-            "pids.max" => put(said, "TasksMax", number(value).map(|limit| limit.max(1))),
+            "pids.max" => number(value).into_iter().for_each(|limit| said.tasks(limit)),
             _ => {}
         }
     }
@@ -70,7 +69,11 @@ fn cpu_max(said: &mut Translation, value: &str, present: &Present) {
     let Some(quota) = quota.filter(|_| words.len() == 1 || period.is_some()) else { return };
     if let Some(rounded) = said.quota(Some(quota), period, present) {
         let period = period.map(|period| format!(" {period}")).unwrap_or_default();
-        said.resources.unified.insert("cpu.max".to_owned(), format!("{rounded}{period}"));
+        let text = format!("{rounded}{period}");
+        if rounded != quota {
+            said.adjust("cpu.max", value, &text);
+        }
+        said.resources.unified.insert("cpu.max".to_owned(), text);
     }
 }
 
@@ -89,19 +92,17 @@ fn io_max(said: &mut Translation, value: &str) {
         ("wiops", "IOWriteIOPSMax"),
     ];
     for (key, name) in words {
-        let limits: Vec<Value> = value.lines().filter_map(|line| device_limit(line, key)).collect();
-        if !limits.is_empty() {
-            said.put(name, Value::Array("(st)".to_owned(), limits));
+        for (device, limit) in value.lines().filter_map(|line| device_limit(line, key)) {
+            said.put_device(name, device, limit);
         }
     }
 }
 
-fn device_limit(line: &str, key: &str) -> Option<Value> {
+fn device_limit(line: &str, key: &str) -> Option<((u32, u32), u64)> {
     let mut words = line.split_whitespace();
-    let (major, minor) = device_number(words.next()?).ok()?;
+    let device = device_number(words.next()?).ok()?;
     let limit = words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))?;
-    let device = format!("/dev/block/{major}:{minor}");
-    Some(Value::Struct(vec![Value::Str(device), Value::U64(number(limit)?)]))
+    Some((device, number(limit)?))
 }
 
 #[cfg(test)]
@@ -109,6 +110,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::systemd::Value;
     use crate::{Layout, Pids, Resources};
 
     fn said(key: &str, value: &str, present: &Present) -> Vec<String> {
@@ -180,5 +182,7 @@ mod tests {
         let tasks: Vec<_> = said.properties.iter().filter(|p| p.name == "TasksMax").collect();
         assert_eq!(tasks.iter().map(|p| &p.value).collect::<Vec<_>>(), [&Value::U64(7)]);
         assert_eq!(said.resources.unified["cpu.max"], "34000 100000");
+        let told: Vec<_> = said.adjusted.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [r#""cpu.max": 34000 100000 instead of 33333 100000"#]);
     }
 }

@@ -62,6 +62,8 @@ impl Unit {
     /// Puts the unit into a slice; else it lies in systemd's default one. A slice lies where its name says, and only
     /// wants this one to be there.
     ///
+    /// If the slice of a scope isn't there, it is made, and systemd stops it again when the last unit in it has gone.
+    ///
     /// # Errors
     ///
     /// Those of [`expand_slice`](super::expand_slice).
@@ -110,8 +112,13 @@ impl Unit {
         is_slice(&self.name)
     }
 
-    pub(super) fn has_processes(&self) -> bool {
-        !self.pids.is_empty()
+    /// The processes that it gets, which for a slice are none.
+    pub(super) fn pids(&self) -> &[u32] {
+        if self.is_slice() { &[] } else { &self.pids }
+    }
+
+    pub(super) fn its_slice(&self) -> Option<&str> {
+        self.slice.as_deref()
     }
 
     pub(super) fn given_limits(&self) -> Vec<Property> {
@@ -135,7 +142,9 @@ impl Unit {
         }
         all.push(needed("DefaultDependencies", false.into()));
         let accounting = ["CPUAccounting", "MemoryAccounting", "TasksAccounting", "IOAccounting"];
-        all.extend(accounting.map(|name| (Property::new(name, true), true)));
+        let accounting =
+            accounting.iter().filter(|name| self.limits.iter().all(|limit| limit.name != **name));
+        all.extend(accounting.map(|name| (Property::new(*name, true), true)));
         all.extend(self.limits.iter().map(|limit| (limit.clone(), true)));
         all.retain(|(property, _)| self.extra.iter().all(|extra| extra.name != property.name));
         all.extend(self.extra.iter().map(|extra| (extra.clone(), false)));

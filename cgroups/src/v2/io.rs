@@ -51,7 +51,7 @@ fn weight_file(dir: &Dir, weight: u16) -> Result<(&'static str, u64)> {
 }
 
 /// Turns 10 to 1000 into 1 to 10000, by a straight line. (In 16 bits it overflows from 17 on.)
-fn cost_weight_of(weight: u16) -> u64 {
+pub(crate) fn cost_weight_of(weight: u16) -> u64 {
     1 + u64::from(weight.saturating_sub(10)) * 9_999 / 990
 }
 

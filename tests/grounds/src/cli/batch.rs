@@ -36,12 +36,12 @@ fn limit(ground: &Ground) -> Duration {
     Duration::from_secs(300) * ground.slowness()
 }
 
-/// Builds the tests of these crates (of all, where none is named) and lists them.
+/// Builds the tests of these crates (of all, where none is named), with these features, and lists them.
 ///
 /// # Errors
 ///
 /// Where they don't build; cargo has said why.
-pub(crate) fn build(crates: &[String]) -> Result<Vec<TestProgram>, String> {
+pub(crate) fn build(crates: &[String], features: Option<&str>) -> Result<Vec<TestProgram>, String> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
     if crates.is_empty() {
@@ -49,6 +49,11 @@ pub(crate) fn build(crates: &[String]) -> Result<Vec<TestProgram>, String> {
     }
     for name in crates {
         cargo.args(["--package", name]);
+    }
+    match features {
+        Some("all") => drop(cargo.arg("--all-features")),
+        Some(features) => drop(cargo.args(["--features", features])),
+        None => {}
     }
     let output = cargo.stderr(Stdio::inherit()).output().map_err(|error| format!("cargo: {error}"))?;
     if !output.status.success() {

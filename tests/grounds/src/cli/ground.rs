@@ -36,22 +36,24 @@ pub(crate) enum Ground {
     User(Range),
     /// With these cgroups, in a mount namespace of its own.
     Cgroups(Cgroups),
-    /// With systemd as the first process of namespaces of its own.
-    Systemd,
+    /// With systemd as the first process of namespaces of its own, and these cgroups.
+    Systemd(Cgroups),
     /// With system calls refused.
     Refuse(String),
     /// On a second kernel.
     Guest(guest::Look),
 }
 
-const NAMED: [(&str, Ground, &str); 14] = [
+const NAMED: [(&str, Ground, &str); 16] = [
     ("here", Ground::Here, "this kernel, as whoever calls"),
     ("user", Ground::User(Range::Ids65536), "an ordinary user with a range of 65536 ids"),
     ("user-without-ids", Ground::User(Range::None), "an ordinary user without a range and without a name"),
     ("v1", Ground::Cgroups(Cgroups::V1), "cgroup v1 only, in a mount namespace"),
     ("v2", Ground::Cgroups(Cgroups::V2), "cgroup v2 only, in a mount namespace"),
     ("hybrid", Ground::Cgroups(Cgroups::Hybrid), "cgroup v1 and v2 side by side, in a mount namespace"),
-    ("systemd", Ground::Systemd, "systemd as the first process of namespaces of this kernel"),
+    ("systemd", Ground::Systemd(Cgroups::V2), "systemd as the first process of namespaces of this kernel"),
+    ("systemd-v1", Ground::Systemd(Cgroups::V1), "the same with cgroup v1 only"),
+    ("systemd-hybrid", Ground::Systemd(Cgroups::Hybrid), "the same with cgroup v1 and v2 side by side"),
     ("guest", Ground::Guest(guest::Look::Bare), "a second kernel: cgroup v2, all capabilities"),
     ("guest-systemd", Ground::Guest(guest::Look::Systemd), "a second kernel, with systemd and D-Bus"),
     (
@@ -106,7 +108,9 @@ impl Ground {
             }
             Ground::User(_) => needs_root(),
             Ground::Cgroups(cgroups) => needs_root().or_else(|| looks::missing(*cgroups)),
-            Ground::Systemd => needs_root().or_else(|| guest::missing(guest::Look::Namespaces)),
+            Ground::Systemd(cgroups) => needs_root()
+                .or_else(|| if *cgroups == Cgroups::V2 { None } else { looks::missing(*cgroups) })
+                .or_else(|| guest::missing(guest::Look::Namespaces(*cgroups))),
             Ground::Guest(look) => guest::missing(*look),
         }
     }
@@ -127,11 +131,8 @@ impl Ground {
     /// Where the ground can't be made, or the program not be started.
     pub(crate) fn start(&self, task: &Task, limit: Duration) -> Result<Running, String> {
         match self {
-            Ground::Guest(_) | Ground::Systemd => {
-                let look = if let Ground::Guest(look) = self { *look } else { guest::Look::Namespaces };
-                let running = guest::start(look, task, limit).map_err(|error| error.to_string())?;
-                Ok(Running::guest(running))
-            }
+            Ground::Guest(look) => start_guest(*look, task, limit),
+            Ground::Systemd(cgroups) => start_guest(guest::Look::Namespaces(*cgroups), task, limit),
             ground => {
                 // This program again makes the ground around itself, and becomes the task.
                 let this = crate::this_program().map_err(|error| format!("find this program: {error}"))?;
@@ -144,6 +145,10 @@ impl Ground {
             }
         }
     }
+}
+
+fn start_guest(look: guest::Look, task: &Task, limit: Duration) -> Result<Running, String> {
+    guest::start(look, task, limit).map(Running::guest).map_err(|error| error.to_string())
 }
 
 fn named() -> impl Iterator<Item = Ground> {

@@ -33,9 +33,10 @@ Runs programs and tests on a chosen ground.
   cargo grounds run GROUND -- PROGRAM [ARGUMENT…]
         --limit SECONDS   ends it after that time (300)
         --write FOLDER    lets it write there through to the host (guests only)
-  cargo grounds test --in GROUND[,GROUND…] [--where-possible] [-p CRATE…] [-- ARGUMENT…]
+  cargo grounds test --in GROUND[,GROUND…] [--where-possible] [-p CRATE…] [--features FEATURES] [-- ARGUMENT…]
         the workspace's tests; the table also goes to target/grounds/table.md
         --where-possible  a ground that can't be had is told, and no failure
+        --features        builds them with these: `a,b`, `all`, and as cargo has it `CRATE/FEATURE`
         GROUND may be `all`, `guests`, `refuse:each`, `refuse:CALL[=ERRNO][+CALL…]`
         ARGUMENTs go to every test program: names of tests, --test-threads
   cargo grounds fuzz [--for TIME] [TARGET…]       feeds the parsers
@@ -165,7 +166,7 @@ fn pass_on(mut running: Running) -> Result<Ended, Box<dyn std::error::Error>> {
 
 fn test(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (mut grounds, mut crates, mut filters) = (Vec::new(), Vec::new(), Vec::new());
-    let mut where_possible = false;
+    let (mut where_possible, mut features) = (false, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("in") => {
@@ -176,6 +177,7 @@ fn test(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Err
                 }
             }
             Long("where-possible") => where_possible = true,
+            Short('F') | Long("features") => features = Some(parser.value()?.string()?),
             Short('p') | Long("package") => crates.push(parser.value()?.string()?),
             Value(word) => filters.push(word),
             other => return Err(other.unexpected().into()),
@@ -184,7 +186,7 @@ fn test(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Err
     if grounds.is_empty() {
         grounds.push(Ground::Here);
     }
-    let programs = batch::build(&crates)?;
+    let programs = batch::build(&crates, features.as_deref())?;
     let folder = batch::folder()?;
     let mut rows: Vec<Row> = Vec::new();
     let mut all_well = true;

@@ -60,7 +60,7 @@ fn boot(arguments: &[String]) -> Result<Infallible, Error> {
     }
     identity()?;
     match look {
-        Look::Systemd | Look::Namespaces => systemd::exec(false),
+        Look::Systemd | Look::Namespaces(_) => systemd::exec(false),
         Look::SystemdUser => systemd::exec(true),
         Look::Bare | Look::AppArmor | Look::Selinux | Look::Smp | Look::Old => bare(&exe),
     }

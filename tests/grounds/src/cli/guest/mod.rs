@@ -34,6 +34,7 @@ use std::{env, fs};
 
 use nix::unistd::getpid;
 
+use crate::ground::Cgroups;
 use crate::warden;
 
 pub(crate) use error::{Error, on};
@@ -68,13 +69,13 @@ pub(crate) enum Look {
     Smp,
     /// Linux 5.10 in an emulated machine.
     Old,
-    /// No second kernel, but namespaces of this one; systemd and D-Bus as above.
-    Namespaces,
+    /// No second kernel, but namespaces of this one, with these cgroups; systemd and D-Bus as above.
+    Namespaces(Cgroups),
 }
 
 impl Look {
     /// All of them.
-    pub(crate) const ALL: [Look; 8] = [
+    pub(crate) const ALL: [Look; 10] = [
         Look::Bare,
         Look::Systemd,
         Look::SystemdUser,
@@ -82,7 +83,9 @@ impl Look {
         Look::Selinux,
         Look::Smp,
         Look::Old,
-        Look::Namespaces,
+        Look::Namespaces(Cgroups::V2),
+        Look::Namespaces(Cgroups::V1),
+        Look::Namespaces(Cgroups::Hybrid),
     ];
 
     /// Returns the word for it on a command line.
@@ -95,7 +98,9 @@ impl Look {
             Look::Selinux => "guest-selinux",
             Look::Smp => "guest-smp",
             Look::Old => "old",
-            Look::Namespaces => "systemd",
+            Look::Namespaces(Cgroups::V2) => "systemd",
+            Look::Namespaces(Cgroups::V1) => "systemd-v1",
+            Look::Namespaces(Cgroups::Hybrid) => "systemd-hybrid",
         }
     }
 
@@ -110,7 +115,7 @@ impl Look {
     }
 
     fn has_systemd(self) -> bool {
-        matches!(self, Look::Systemd | Look::SystemdUser | Look::Namespaces)
+        matches!(self, Look::Systemd | Look::SystemdUser | Look::Namespaces(_))
     }
 
     fn kernel_arguments(self) -> &'static [&'static str] {
@@ -120,14 +125,14 @@ impl Look {
             Look::Selinux => &["ncpus=1", "lsm=landlock,selinux", "selinux=1"],
             Look::Smp => &["ncpus=2", "lsm=landlock"],
             // They are the emulator's; the running kernel takes no more.
-            Look::Old | Look::Namespaces => &[],
+            Look::Old | Look::Namespaces(_) => &[],
         }
     }
 }
 
 /// Says in one line why this look can't be had here.
 pub(crate) fn missing(look: Look) -> Option<String> {
-    if !matches!(look, Look::Old | Look::Namespaces) && kernel().is_none() {
+    if !matches!(look, Look::Old | Look::Namespaces(_)) && kernel().is_none() {
         return Some(kernel::missing());
     }
     if let Err(error) = fs::metadata(start::MEMORY) {
@@ -138,7 +143,7 @@ pub(crate) fn missing(look: Look) -> Option<String> {
         Look::Systemd | Look::SystemdUser => systemd::missing(),
         Look::AppArmor if !on_path("apparmor_parser") => Some("apparmor_parser is not installed".to_owned()),
         Look::Old => old::missing(),
-        Look::Namespaces => namespaces::missing(),
+        Look::Namespaces(_) => namespaces::missing(),
         Look::Bare | Look::AppArmor | Look::Selinux | Look::Smp => None,
     }
 }

@@ -31,6 +31,7 @@ use nix::unistd::{Pid, chdir, pivot_root, setsid};
 use super::error::{Error, on};
 use super::init::{self, bind, file_system, make};
 use super::{LINE, Look, RUN, SERIAL, TASK_FILE, Task, systemd};
+use crate::ground::Cgroups;
 use crate::looks;
 
 /// Where cgroup v2 is mounted: beside version 1, or alone.
@@ -82,12 +83,12 @@ fn try_overlay() -> Result<(), Error> {
 /// On the host: keeps the namespaces that get their task in this folder, until standard input ends, as the
 /// warden keeps a second kernel.
 pub(super) fn keep(arguments: &[String]) -> Result<u8, Error> {
-    let [folder] = arguments else {
-        return Err(Error::new(format!("guest-namespaces FOLDER, not {arguments:?}")));
+    let [look, folder] = arguments else {
+        return Err(Error::new(format!("guest-namespaces LOOK FOLDER, not {arguments:?}")));
     };
     // Away from a terminal's signals: it must outlive whoever it works for, by a moment.
     setsid().map_err(on("leave", "the session"))?;
-    let cgroup = Cgroup::new()?;
+    let cgroups = Cgroup::for_look(look)?;
     let (console, master) = console()?;
     let terminal = File::options().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&console);
     let terminal = terminal.map_err(on("open", &console))?;
@@ -104,7 +105,8 @@ pub(super) fn keep(arguments: &[String]) -> Result<u8, Error> {
 
     let this = crate::this_program().map_err(on("find", "grounds"))?;
     let mut command = Command::new(this);
-    command.arg("guest-first").arg(&cgroup.path).arg(folder).arg(&console);
+    command.arg("guest-first").args([look, folder]).arg(&console);
+    command.args(cgroups.iter().map(|cgroup| &cgroup.path));
     // By this systemd knows that the kernel isn't its own: that it must not set its clock, for one.
     command.env_clear().env("container", "grounds");
     let stderr = terminal.try_clone().map_err(on("copy", &console))?;
@@ -115,7 +117,7 @@ pub(super) fn keep(arguments: &[String]) -> Result<u8, Error> {
     // Held open until now: systemd opens it again and again, and a terminal ends where nobody has it open.
     drop((command, terminal));
     drop(console_thread.join());
-    cgroup.close().map(|()| 0)
+    cgroups.into_iter().try_for_each(Cgroup::close).map(|()| 0)
 }
 
 /// Makes a terminal for process 1 to complain on: systemd takes nothing else for a console.
@@ -142,8 +144,26 @@ impl Cgroup {
     /// How long what was killed may take to be gone from it.
     const EMPTYING: Duration = Duration::from_secs(5);
 
-    fn new() -> Result<Cgroup, Error> {
-        let root = cgroup2()?;
+    /// One on v2, and where that is asked for one in every hierarchy of v1.
+    fn for_look(look: &str) -> Result<Vec<Cgroup>, Error> {
+        let mut made = vec![Cgroup::new(cgroup2()?)?];
+        if look != Look::Namespaces(Cgroups::V2).name() {
+            for root in v1_hierarchies()? {
+                let cgroup = Cgroup::new(&root)?;
+                // Without any nobody may enter: cpuset(7).
+                for file in ["cpuset.cpus", "cpuset.mems"].map(|file| cgroup.path.join(file)) {
+                    if let (true, Some(name)) = (file.exists(), file.file_name()) {
+                        let parents = fs::read(root.join(name)).map_err(on("read", root.join(name)))?;
+                        fs::write(&file, parents).map_err(on("write", &file))?;
+                    }
+                }
+                made.push(cgroup);
+            }
+        }
+        Ok(made)
+    }
+
+    fn new(root: &Path) -> Result<Cgroup, Error> {
         // One at a time: else a new one might be taken for left behind, before it is locked.
         let all = File::open(root).map_err(on("open", root))?;
         all.lock().map_err(on("lock", root))?;
@@ -213,12 +233,13 @@ pub(super) fn first(arguments: &[String]) -> Result<u8, Error> {
 }
 
 fn build(arguments: &[String]) -> Result<Infallible, Error> {
-    let [cgroup, folder, console] = arguments else {
-        return Err(Error::new(format!("guest-first CGROUP FOLDER CONSOLE, not {arguments:?}")));
+    let [look, folder, console, cgroups @ ..] = arguments else {
+        return Err(Error::new(format!("guest-first LOOK FOLDER CONSOLE CGROUP…, not {arguments:?}")));
     };
+    let look = Look::from_name(look).ok_or_else(|| Error::new(format!("no look {look:?}")))?;
     follow_in_death()?;
     let exe = init::this_program().map_err(on("find", "grounds"))?;
-    separate(Path::new(cgroup))?;
+    separate(cgroups)?;
     let file = Path::new(folder).join(TASK_FILE);
     let bytes = fs::read(&file).map_err(on("read", &file))?;
     let task = Task::from_bytes(&bytes).map_err(on("read", &file))?;
@@ -227,7 +248,11 @@ fn build(arguments: &[String]) -> Result<Infallible, Error> {
     init::kernel_file_systems()?;
     init::devices()?;
     symlink("pts/ptmx", "/dev/ptmx").map_err(on("link", "/dev/ptmx"))?;
-    init::cgroups(Look::Namespaces)?;
+    match look {
+        Look::Namespaces(Cgroups::V1) => mount_v1(false)?,
+        Look::Namespaces(Cgroups::Hybrid) => mount_v1(true)?,
+        _ => init::cgroups(look)?,
+    }
     init::runtime(&exe, &bytes)?;
     init::temporary(&task, &exe)?;
     init::identity()?;
@@ -248,9 +273,48 @@ fn follow_in_death() -> Result<(), Error> {
     }
 }
 
-/// Moves this process into namespaces of its own; the root of its cgroup namespace is this cgroup.
-fn separate(cgroup: &Path) -> Result<(), Error> {
-    fs::write(cgroup.join("cgroup.procs"), "0").map_err(on("enter", cgroup))?;
+/// Mounts every hierarchy of v1 that the host has on a folder of its own, and v2 beside them if asked.
+///
+/// systemd takes what it finds there, and mounts what it misses of v1 in its own namespace.
+fn mount_v1(with_v2: bool) -> Result<(), Error> {
+    let root = Path::new("/sys/fs/cgroup");
+    file_system("tmpfs", root, QUIET, "mode=755")?;
+    for key in v1_keys()? {
+        let (folder, options) = match key.strip_prefix("name=") {
+            Some(name) => (root.join(name), format!("none,{key}")),
+            None => (root.join(&key), key.clone()),
+        };
+        make(&folder)?;
+        file_system("cgroup", &folder, QUIET, &options)?;
+    }
+    if with_v2 {
+        let folder = root.join("unified");
+        make(&folder)?;
+        file_system("cgroup2", &folder, QUIET, "nsdelegate")?;
+    }
+    Ok(())
+}
+
+/// The controllers or the name of every hierarchy of v1: cgroups(7).
+fn v1_keys() -> Result<Vec<String>, Error> {
+    let file = "/proc/self/cgroup";
+    let text = fs::read_to_string(file).map_err(on("read", file))?;
+    let keys = text.lines().filter_map(|line| line.split(':').nth(1));
+    Ok(keys.filter(|key| !key.is_empty()).map(str::to_owned).collect())
+}
+
+/// Where the host has them mounted: by their names, as every distribution does.
+fn v1_hierarchies() -> Result<Vec<PathBuf>, Error> {
+    let place = |key: String| Path::new("/sys/fs/cgroup").join(key.strip_prefix("name=").unwrap_or(&key));
+    let places = v1_keys()?.into_iter().map(place);
+    Ok(places.filter(|place| place.join("cgroup.procs").exists()).collect())
+}
+
+/// Moves this process into namespaces of its own; the roots of its cgroup namespace are these cgroups.
+fn separate(cgroups: &[String]) -> Result<(), Error> {
+    for cgroup in cgroups.iter().map(Path::new) {
+        fs::write(cgroup.join("cgroup.procs"), "0").map_err(on("enter", cgroup))?;
+    }
     let others = CloneFlags::CLONE_NEWCGROUP
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC

@@ -111,7 +111,7 @@ enum Booted {
 
 fn boot(look: Look, task: &Task) -> Result<Booted, Error> {
     let folder = Folder::new(task)?;
-    let line = if look == Look::Namespaces { folder.line() } else { io::pipe() };
+    let line = if matches!(look, Look::Namespaces(_)) { folder.line() } else { io::pipe() };
     let (output, serial) = line.map_err(on("make", "a pipe"))?;
     let machine = Machine::start(look, task, folder.path(), serial)?;
     let mut serial = Reader::new(output);
@@ -222,9 +222,9 @@ impl Drop for Machine {
 /// The command that keeps the guest's kernel.
 fn command(look: Look, task: &Task, folder: &Path) -> Result<Command, Error> {
     let exe = this_program().map_err(on("find", "grounds"))?;
-    if look == Look::Namespaces {
+    if matches!(look, Look::Namespaces(_)) {
         let mut command = Command::new(&exe);
-        command.arg("guest-namespaces").arg(folder).env_clear();
+        command.arg("guest-namespaces").arg(look.name()).arg(folder).env_clear();
         return Ok(command);
     }
     if !is_a_word(&exe) {

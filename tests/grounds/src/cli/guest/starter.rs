@@ -79,13 +79,15 @@ fn leave_the_tasks_cgroup() -> Result<(), Error> {
     }
 }
 
-/// Returns this process's cgroup, nothing where it is the root, to which that rule doesn't apply.
+/// Returns this process's cgroup, nothing where it is the root or v1 has the controllers, to which that rule doesn't
+/// apply.
 fn own_cgroup() -> Result<Option<PathBuf>, Error> {
     let file = "/proc/self/cgroup";
     let text = fs::read_to_string(file).map_err(on("read", file))?;
     // Version 1 has lines too, where it is not off.
     let below = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    Ok((!below.is_empty()).then(|| Path::new("/sys/fs/cgroup").join(below)))
+    let applies = !below.is_empty() && Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    Ok(applies.then(|| Path::new("/sys/fs/cgroup").join(below)))
 }
 
 fn enter(cgroup: &Path) -> Result<(), Error> {
