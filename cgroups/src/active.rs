@@ -1,15 +1,16 @@
 //! A cgroup that goes again unless it is kept.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::mem;
 use std::ops::Deref;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cgroup::{Cgroup, all_processes, living, remove_tree};
 use crate::file::Dir;
-use crate::hierarchy::Hierarchy;
+use crate::hierarchy::{Hierarchy, join};
 use crate::wait::Wait;
 use crate::{Error, ErrorKind, Result, v1, v2};
 
@@ -77,25 +78,42 @@ impl Active {
     }
 
     fn descend(&mut self, hierarchy: &Hierarchy, path: &Path) -> Result<()> {
+        let cpuset = hierarchy.key.split(',').any(|c| c == "cpuset");
+        let whole = join(&hierarchy.mount_point, path);
+        if hierarchy.is_v2() || cpuset || !make_alone(hierarchy, path, &whole) {
+            self.make_each(hierarchy, path, cpuset)?;
+        } else {
+            self.made.push(Made { path: whole.clone(), leaf: true });
+        }
+        self.cgroup.paths.insert(hierarchy.key.clone(), whole);
+        Ok(())
+    }
+
+    /// Makes what is missing on the way, and asks of the parents what this hierarchy needs.
+    fn make_each(&mut self, hierarchy: &Hierarchy, path: &Path, cpuset: bool) -> Result<()> {
         let mut dir = Dir::open(&hierarchy.mount_point)?;
-        let mut names = path.iter().peekable();
+        let mut names = path.iter().map(Path::new).peekable();
         while let Some(name) = names.next() {
             let leaf = names.peek().is_none();
             if hierarchy.is_v2() {
                 v2::core::enable(&dir, &mut self.cgroup.refused)?;
             }
-            let (child, made) = dir.make(Path::new(name))?;
+            let made = dir.make(name)?;
             if made {
-                self.made.push(Made { path: child.path().to_owned(), leaf });
-            } else if leaf && !self.made.iter().any(|made| made.path == child.path()) {
+                self.made.push(Made { path: dir.path().join(name), leaf });
+            }
+            if made && leaf && !cpuset {
+                break;
+            }
+            let child = dir.beneath(name)?;
+            if leaf && !self.made.iter().any(|made| made.path == child.path()) {
                 uninhabited(child.path())?;
             }
-            if hierarchy.key.split(',').any(|c| c == "cpuset") {
-                v1::cpuset::inherit(&dir, &child)?;
+            if cpuset {
+                v1::cpuset::inherit(&dir, &child, made)?;
             }
             dir = child;
         }
-        self.cgroup.paths.insert(hierarchy.key.clone(), dir.path().to_owned());
         Ok(())
     }
 
@@ -113,13 +131,14 @@ impl Active {
 
     /// Makes one directory and nothing more: no controller is handed down to it.
     pub(crate) fn make_bare(&mut self, parent: &Hierarchy, name: &Path) -> Result<()> {
-        let (dir, made) = Dir::open(&parent.mount_point)?.make(name)?;
-        if made {
-            self.made.push(Made { path: dir.path().to_owned(), leaf: true });
+        let dir = Dir::open(&parent.mount_point)?;
+        let path = dir.path().join(name);
+        if dir.make(name)? {
+            self.made.push(Made { path: path.clone(), leaf: true });
         } else {
-            uninhabited(dir.path())?;
+            uninhabited(dir.beneath(name)?.path())?;
         }
-        self.cgroup.paths.insert(parent.key.clone(), dir.path().to_owned());
+        self.cgroup.paths.insert(parent.key.clone(), path);
         Ok(())
     }
 
@@ -141,6 +160,18 @@ impl Active {
 /// Tells whether this is a cgroup still: of a removed one, the directory may stay open, and has no files.
 fn is_alive(path: &Path) -> bool {
     Dir::open(path).is_ok_and(|dir| dir.has("cgroup.procs"))
+}
+
+/// Makes a cgroup whose parents are all there, in one step; false for whatever is to be done or told otherwise.
+fn make_alone(hierarchy: &Hierarchy, path: &Path, whole: &Path) -> bool {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if !parent.as_os_str().is_empty() => {
+            let parent = Dir::open(&hierarchy.mount_point).and_then(|dir| dir.beneath(parent));
+            parent.is_ok_and(|dir| dir.make(Path::new(name)).is_ok_and(|made| made))
+        }
+        // Right below the mount point there is nothing on the way that could lead elsewhere.
+        _ => DirBuilder::new().mode(0o755).create(whole).is_ok(),
+    }
 }
 
 /// Refuses a cgroup that others use.

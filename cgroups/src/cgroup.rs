@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -221,9 +222,10 @@ impl Cgroup {
         if pid == 0 {
             return Err(invalid("process to move", pid, "it would be the caller"));
         }
-        let before = fs::read(format!("/proc/{pid}/cgroup"));
+        // Where there is one hierarchy alone, nothing can be half done.
+        let before = (self.paths.len() > 1).then(|| fs::read(format!("/proc/{pid}/cgroup")));
         self.paths.values().try_for_each(|path| enter(path, pid)).inspect_err(|_| {
-            if let Ok(before) = &before {
+            if let Some(Ok(before)) = &before {
                 put_back(before, pid);
             }
         })
@@ -593,6 +595,12 @@ pub(crate) fn remove_tree(path: &Path, wait: &mut Wait) -> Result<()> {
 }
 
 fn remove_once(path: &Path) -> Result<()> {
+    match fs::remove_dir(path) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Most often there are others below.
+        Err(_) => {}
+    }
     // On a read-only file system rmdir says so before it looks whether there is anything to remove.
     Dir::open(path)?;
     let mut found = vec![path.to_owned()];

@@ -1,8 +1,8 @@
 //! The only way to a control file: through a handle on its cgroup's directory, and only beneath it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fmt::Display;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -10,15 +10,26 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
-use nix::unistd::write;
+use nix::unistd::{read, write};
 
 use crate::stats::limit;
 use crate::{Error, Limit, Result};
 
 /// More than any control file holds; a list of processes alone may be longer.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: usize = 1 << 20;
 /// 4 million pids, the kernel's limit, at 8 bytes each.
-const LARGEST_LIST: u64 = 1 << 25;
+const LARGEST_LIST: usize = 1 << 25;
+/// Enough for nearly every file.
+const FIRST: usize = 4096;
+
+/// How the kernel hands a file out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pieces {
+    /// Whole, as far as there is room: a read that leaves room was the last one.
+    One,
+    /// A list in pages: only a read of nothing ends it.
+    Many,
+}
 
 /// A cgroup's directory.
 #[derive(Debug)]
@@ -57,27 +68,18 @@ impl Dir {
         Ok(Dir { path, fd })
     }
 
-    /// Makes a directory in this one and opens it; the bool tells whether it was not there before.
-    pub(crate) fn make(&self, name: &Path) -> Result<(Dir, bool)> {
-        let made = match mkdirat(&self.fd, name, Mode::from_bits_truncate(0o755)) {
-            Ok(()) => true,
-            Err(Errno::EEXIST) => false,
+    /// Makes a directory in this one, and tells whether it was not there before.
+    pub(crate) fn make(&self, name: &Path) -> Result<bool> {
+        match mkdirat(&self.fd, name, Mode::from_bits_truncate(0o755)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
             // A read-only file system says so before it looks whether the directory exists.
-            Err(Errno::EROFS) if self.beneath(name).is_ok() => false,
+            Err(Errno::EROFS) if self.beneath(name).is_ok() => Ok(false),
             Err(e) => {
                 let error = Error::os("make cgroup", &self.path.join(name), e);
-                return Err(if e == Errno::EAGAIN {
-                    crate::v2::core::too_many(&self.path, error)
-                } else {
-                    error
-                });
+                Err(if e == Errno::EAGAIN { crate::v2::core::too_many(&self.path, error) } else { error })
             }
-        };
-        let child = self.beneath(name);
-        if made && child.is_err() {
-            drop(std::fs::remove_dir(self.path.join(name)));
         }
-        Ok((child?, made))
     }
 
     /// Tells whether the kernel says that this is a cgroup of the given version.
@@ -101,7 +103,7 @@ impl Dir {
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<String> {
-        self.read_up_to(name, LARGEST)
+        self.read_up_to(name, LARGEST, Pieces::One)
     }
 
     /// Reads a file that this kernel or cgroup may not have.
@@ -113,16 +115,27 @@ impl Dir {
         }
     }
 
-    fn read_up_to(&self, name: &str, most: u64) -> Result<String> {
-        let path = self.path.join(name);
-        let failed = |e: io::Error| Error::os("read", &path, e);
-        let fd = open_beneath(&self.fd, Path::new(name), OFlag::O_RDONLY).map_err(|e| failed(e.into()))?;
-        let mut bytes = Vec::new();
-        File::from(fd).take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > most {
-            return Err(Error::malformed(&path, format!("longer than {most} bytes")));
+    fn read_up_to(&self, name: &str, most: usize, pieces: Pieces) -> Result<String> {
+        let failed = |e: Errno| Error::os("read", &self.path.join(name), e);
+        let malformed = |what: &dyn Display| Error::malformed(&self.path.join(name), what);
+        let fd = open_beneath(&self.fd, Path::new(name), OFlag::O_RDONLY).map_err(failed)?;
+        let mut bytes = vec![0; FIRST];
+        let mut size = 0;
+        loop {
+            let piece = retry(|| read(&fd, &mut bytes[size..])).map_err(failed)?;
+            size += piece;
+            if size > most {
+                return Err(malformed(&format_args!("longer than {most} bytes")));
+            }
+            if piece == 0 || (pieces == Pieces::One && size < bytes.len()) {
+                break;
+            }
+            if size == bytes.len() {
+                bytes.resize(2 * size, 0);
+            }
         }
-        String::from_utf8(bytes).map_err(|_| Error::malformed(&path, "not UTF-8"))
+        bytes.truncate(size);
+        String::from_utf8(bytes).map_err(|_| malformed(&"not UTF-8"))
     }
 
     /// Writes a value in one system call, as the kernel wants it.
@@ -200,7 +213,7 @@ impl Dir {
 
     /// Reads a list of process or thread ids, by rising id, each once.
     pub(crate) fn ids(&self, name: &str) -> Result<Vec<u32>> {
-        let text = self.read_up_to(name, LARGEST_LIST)?;
+        let text = self.read_up_to(name, LARGEST_LIST, Pieces::Many)?;
         let mut ids = text
             .lines()
             .map(|line| line.trim().parse().map_err(|_| format!("{line:?} is no process id")))

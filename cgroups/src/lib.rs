@@ -55,6 +55,9 @@ mod error;
 mod events;
 mod file;
 mod functions;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod hierarchy;
 mod kept;
 mod manager;

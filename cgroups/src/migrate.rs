@@ -96,12 +96,12 @@ impl Cgroup {
         if is_root(&dir, "") || dir.processes()?.is_empty() {
             return Ok(None);
         }
-        let (child, made) = dir.make(&relative)?;
-        let moved = vacated(&dir, &child);
+        let made = dir.make(&relative)?;
+        let moved = dir.beneath(&relative).and_then(|child| vacated(&dir, &child).map(|()| child));
         if moved.is_err() && made {
-            drop(std::fs::remove_dir(child.path()));
+            drop(std::fs::remove_dir(dir.path().join(&relative)));
         }
-        moved?;
+        let child = moved?;
         Ok(Some(Cgroup {
             paths: [(String::new(), child.path().to_owned())].into(),
             refused: v2::core::Refused::default(),

@@ -139,7 +139,7 @@ impl Tally {
 }
 
 /// Reads lines of a name and a number. A counter that this kernel doesn't have is 0.
-fn counts(text: &str, rows: &[Row]) -> std::result::Result<Vec<u64>, String> {
+pub(crate) fn counts(text: &str, rows: &[Row]) -> std::result::Result<Vec<u64>, String> {
     let mut found = vec![0; rows.len()];
     for (at, line) in text.lines().enumerate() {
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));

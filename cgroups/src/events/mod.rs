@@ -1,6 +1,6 @@
 //! What happens in a cgroup, and how much its processes have to wait.
 
-mod counters;
+pub(crate) mod counters;
 mod event;
 mod kept;
 mod legacy;

@@ -287,9 +287,9 @@ fn text_of<'s>(
     let Some(size) = read.map_err(failed)? else { return Ok(None) };
     let dir = folder.dir.path();
     let bytes = buffer.get(..size).unwrap_or_default();
-    match str::from_utf8(bytes) {
-        Ok(content) => Ok(Some(Text { content, dir, name })),
-        Err(_) => Err(Error::malformed(&dir.join(name), "not UTF-8")),
+    match crate::sys::text(bytes) {
+        Some(content) => Ok(Some(Text { content, dir, name })),
+        None => Err(Error::malformed(&dir.join(name), "not UTF-8")),
     }
 }
 

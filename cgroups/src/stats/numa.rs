@@ -1,6 +1,6 @@
 //! Memory by node.
 
-use crate::stats::text::{Parsed, number, rename, slot};
+use crate::stats::text::{Parsed, cut, number, rename, slot};
 
 /// One figure of memory by the node that it is on, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,15 +34,16 @@ impl<'a> NumaLines<'a> {
     }
 
     pub(crate) fn line(&mut self, line: &str) -> Parsed<()> {
-        let mut words = line.split_ascii_whitespace();
-        let first = words.next().unwrap_or_default();
-        let name = first.split_once('=').map_or(first, |(name, _)| name);
+        let (first, mut rest) = cut(line, b' ');
+        let name = cut(first, b'=').0;
         let row = slot(self.rows, self.count);
         self.count += 1;
         rename(&mut row.name, name);
         row.nodes.clear();
-        for word in words {
-            let Some((node, value)) = word.split_once('=') else { continue };
+        while !rest.is_empty() {
+            let (word, behind) = cut(rest, b' ');
+            rest = behind;
+            let (node, value) = cut(word, b'=');
             // Another column than those of nodes is no reason to read nothing.
             let Some(Ok(node)) = node.strip_prefix('N').map(str::parse) else { continue };
             row.nodes.push((node, number(value)?.saturating_mul(self.unit)));

@@ -78,16 +78,27 @@ impl Text<'_> {
 
 /// Reads a line that has this name and one number, and nothing else; returns what is behind it as well.
 fn named<'t>(text: &'t str, name: &str) -> Option<(u64, &'t str)> {
-    let digits = text.strip_prefix(name)?.strip_prefix(' ')?;
+    let rest = text.strip_prefix(name)?.strip_prefix(' ')?;
+    let (value, length) = digits(rest.as_bytes())?;
+    Some((value, rest[length..].strip_prefix('\n')?))
+}
+
+/// Reads the digits that come first: the number, and how many there are; `None` for none and for too many.
+fn digits(bytes: &[u8]) -> Option<(u64, usize)> {
+    /// So many digits are always a number of 64 bits.
+    const SURE: usize = 19;
     let mut value = 0_u64;
-    for (at, byte) in digits.bytes().enumerate() {
-        match byte {
-            b'0'..=b'9' => value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
-            b'\n' if at > 0 => return Some((value, &digits[at + 1..])),
-            _ => return None,
-        }
+    let mut length = 0;
+    while let Some(digit) = bytes.get(length).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+    {
+        value = if length < SURE {
+            value * 10 + u64::from(digit)
+        } else {
+            value.checked_mul(10)?.checked_add(u64::from(digit))?
+        };
+        length += 1;
     }
-    None
+    (length > 0).then_some((value, length))
 }
 
 /// Reads `name 7`.
@@ -103,7 +114,7 @@ pub(crate) fn limit_pair(line: &str) -> Parsed<(&str, Limit)> {
 }
 
 /// What is before the first of these ASCII characters, and what is behind it; all and nothing where there is none.
-fn cut(text: &str, at: u8) -> (&str, &str) {
+pub(crate) fn cut(text: &str, at: u8) -> (&str, &str) {
     match text.bytes().position(|byte| byte == at) {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, ""),
@@ -112,11 +123,10 @@ fn cut(text: &str, at: u8) -> (&str, &str) {
 
 /// Reads digits and nothing else.
 pub(crate) fn number(word: &str) -> Parsed<u64> {
-    let digits = word.bytes().try_fold(0_u64, |sum, byte| match byte {
-        b'0'..=b'9' => sum.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
-        _ => None,
-    });
-    digits.filter(|_| !word.is_empty()).ok_or_else(|| format!("{word:?} is no number"))
+    match digits(word.as_bytes()) {
+        Some((value, length)) if length == word.len() => Ok(value),
+        _ => Err(format!("{word:?} is no number")),
+    }
 }
 
 /// Makes a list that is refilled: what it held at this place, or something new.

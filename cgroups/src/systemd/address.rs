@@ -55,7 +55,7 @@ fn listed(variable: &str) -> Vec<Address> {
 }
 
 /// Reads a list of addresses; those that are no Unix sockets are passed over.
-fn parse(text: &str) -> Vec<Socket> {
+pub(super) fn parse(text: &str) -> Vec<Socket> {
     text.split(';').filter_map(one).collect()
 }
 

@@ -79,7 +79,8 @@ impl Parser<'_> {
     fn annotated(&mut self, depth: usize) -> Parsed<Value> {
         self.at += 1;
         let kind = self.take_while(|c| c.is_ascii_alphabetic() || "()".contains(c)).to_owned();
-        if zbus::Signature::try_from(kind.as_str()).is_err() || kind.is_empty() {
+        // The library takes several types in a row for a structure of them.
+        if !zbus::Signature::try_from(kind.as_str()).is_ok_and(|signature| signature.to_string() == kind) {
             return Err(self.wrong("a type before this"));
         }
         self.typed(&kind, depth)
@@ -358,6 +359,8 @@ mod tests {
             "'\\u0000'",
             "int32 'x'",
             "@a{sv} {}",
+            "@ass []",
+            "@ss 'x'",
             "-",
             "0xé",
             "'é",

@@ -28,6 +28,9 @@ mod bitmask;
 mod block_io;
 mod connection;
 mod devices;
+#[cfg(fuzzing)]
+#[allow(missing_docs)]
+pub mod fuzz;
 mod gvariant;
 mod job;
 mod managed;

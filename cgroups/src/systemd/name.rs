@@ -68,6 +68,9 @@ impl UnitPath {
         };
         expand_slice(slice)?;
         checked(&unit)?;
+        if is_slice(&unit) {
+            expand_slice(&unit)?;
+        }
         Ok(UnitPath { slice: slice.to_owned(), unit })
     }
 
@@ -189,7 +192,16 @@ mod tests {
 
     #[test]
     fn what_systemd_would_not_take_is_refused_before_it_is_asked() {
-        for path in ["/docker/x", "a:b", "a.slice:b:c:d", "a:b:c", "a.slice:p:x/y", "a.slice:p:x y", "::"] {
+        for path in [
+            "/docker/x",
+            "a:b",
+            "a.slice:b:c:d",
+            "a:b:c",
+            "a.slice:p:x/y",
+            "a.slice:p:x y",
+            "::",
+            ":p:a--b.slice",
+        ] {
             let error = UnitPath::parse(path, "run", "c1", false).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
         }

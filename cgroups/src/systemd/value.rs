@@ -186,7 +186,10 @@ impl Value {
             Value::Str(text) => Variant::Str(text.clone().into()),
             Value::Path(text) => Variant::ObjectPath(zbus::ObjectPath::try_from(text.clone())?),
             Value::Signature(text) => Variant::Signature(signature(text)?),
-            Value::Variant(inner) => Variant::Variant(Box::new(inner.to_variant()?)),
+            Value::Variant(inner) => {
+                short(&inner.signature())?;
+                Variant::Variant(Box::new(inner.to_variant()?))
+            }
             Value::Struct(fields) => {
                 let mut structure = Structure::builder();
                 for field in fields {
@@ -195,7 +198,12 @@ impl Value {
                 Variant::Structure(structure.build()?)
             }
             Value::Array(element, elements) => {
-                let mut array = Array::new(&signature(element)?);
+                let kind = signature(element)?;
+                // The library takes several types in a row for a structure of them.
+                if kind.to_string() != *element {
+                    return Err(zbus::Error::Failure(format!("{element:?} is not one type")));
+                }
+                let mut array = Array::new(&kind);
                 for element in elements {
                     array.append(element.to_variant()?)?;
                 }
@@ -232,7 +240,16 @@ impl Value {
     }
 }
 
+/// Refuses a type that D-Bus can't write; the library would panic.
+fn short(kind: &str) -> zbus::Result<()> {
+    if kind.len() > 255 {
+        return Err(zbus::Error::Failure(format!("a type of {} letters", kind.len())));
+    }
+    Ok(())
+}
+
 fn signature(text: &str) -> zbus::Result<Signature> {
+    short(text)?;
     Ok(Signature::try_from(text)?)
 }
 
@@ -299,6 +316,19 @@ pub(crate) fn unspeakable(what: impl Display, cause: &zbus::Error) -> Error {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+
+    #[test]
+    fn a_type_too_long_for_the_wire_is_refused() {
+        // Found by fuzzing: the library panicked.
+        let many = || vec![Value::Bool(true); 300];
+        for value in [
+            Value::Variant(Box::new(Value::Struct(many()))),
+            Value::Variant(Box::new(Value::Array(format!("({})", "b".repeat(300)), Vec::new()))),
+            Value::Signature("b".repeat(300)),
+        ] {
+            assert!(value.to_variant().is_err());
+        }
+    }
 
     #[test]
     fn a_value_comes_back_from_the_library_as_it_went_there() {

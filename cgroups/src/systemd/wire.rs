@@ -53,10 +53,19 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// The text that comes with an error.
+    /// The text that comes with an error, as a part of a line.
     pub(super) fn text(&self) -> String {
-        self.arguments.first().and_then(Value::as_str).unwrap_or_default().to_owned()
+        printable(self.arguments.first().and_then(Value::as_str).unwrap_or_default())
     }
+}
+
+/// What somebody else says, without what ends a line or does things to a terminal.
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 /// Writes a call; without a destination where there is no bus that has several.
@@ -133,7 +142,7 @@ pub(super) fn length(fixed: &[u8; FIXED]) -> Result<usize, String> {
 
 /// Reads a whole message.
 pub(super) fn decode(bytes: &[u8]) -> Result<Message, String> {
-    let wrong = |e: zbus::Error| format!("a message that can't be read: {e}");
+    let wrong = |e: zbus::Error| format!("a message that can't be read: {}", printable(&e.to_string()));
     let endian = if bytes.first() == Some(&b'B') { BE } else { LE };
     let (Some(kind), Some(fields)) = (bytes.get(1), bytes.get(12..)) else {
         return Err("a message cut short".to_owned());
@@ -146,7 +155,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Message, String> {
         match (code, value) {
             (INTERFACE, Variant::Str(text)) => text.as_str().clone_into(&mut message.interface),
             (MEMBER, Variant::Str(text)) => text.as_str().clone_into(&mut message.member),
-            (ERROR_NAME, Variant::Str(text)) => text.as_str().clone_into(&mut message.error),
+            (ERROR_NAME, Variant::Str(text)) => message.error = printable(text.as_str()),
             (REPLY_SERIAL, Variant::U32(serial)) => message.reply_to = Some(serial),
             (SIGNATURE, Variant::Signature(signature)) => kinds = Some(signature.to_string_no_parens()),
             _ => {}
@@ -211,6 +220,18 @@ mod tests {
         assert_eq!(message.arguments, arguments);
         let bytes = encode(&call(Vec::new()), 1, true).unwrap();
         assert!(decode(&bytes).unwrap().arguments.is_empty());
+    }
+
+    #[test]
+    fn what_others_say_stays_in_one_line() {
+        // The library repeats the bytes that it can't read, and services put several lines into an error.
+        let whole = encode(&call(vec![Value::from("x\n\u{1b}[31m\u{e9}")]), 5, true).unwrap();
+        assert_eq!(decode(&whole).unwrap().text(), "x\\n\\u{1b}[31m\u{e9}");
+        let at = whole.iter().position(|byte| *byte == b'\n').unwrap();
+        let mut bytes = whole.clone();
+        bytes[at] = 0;
+        let error = decode(&bytes).unwrap_err();
+        assert!(!error.contains(char::is_control), "{error:?}");
     }
 
     #[test]

@@ -40,12 +40,16 @@ fn refused(dir: &Dir, file: &str, value: &str, error: Error) -> Error {
     error
 }
 
-/// Gives a cgroup that has no processors or memory nodes those of its parent.
-pub(crate) fn inherit(parent: &Dir, child: &Dir) -> Result<()> {
-    for name in ["cpus", "mems"] {
-        let name = file(child, name);
-        if child.read(&name)?.trim().is_empty() {
-            child.write(&name, parent.read(&name)?.trim())?;
+/// Gives a cgroup that has no processors or memory nodes those of its parent; a new one is known to have none.
+pub(crate) fn inherit(parent: &Dir, child: &Dir, is_new: bool) -> Result<()> {
+    for (name, plain) in [("cpuset.cpus", "cpus"), ("cpuset.mems", "mems")] {
+        let (name, theirs) = match parent.read_if_there(name)? {
+            Some(theirs) => (name, theirs),
+            // Mounted with `noprefix`.
+            None => (plain, parent.read(plain)?),
+        };
+        if is_new || child.read(name)?.trim().is_empty() {
+            child.write(name, theirs.trim())?;
         }
     }
     Ok(())

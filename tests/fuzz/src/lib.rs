@@ -6,6 +6,9 @@
 //! is kept (the real files of the crates, `corpus/`, `crashes/`) once.
 
 mod cgroups;
+#[cfg(fuzzing)]
+mod cgroups_private;
+mod cgroups_words;
 mod corpus;
 mod graphdb;
 mod inside;
@@ -56,6 +59,7 @@ pub struct Target {
 pub fn targets() -> Vec<Target> {
     [
         cgroups::targets(),
+        cgroups_words::targets(),
         graphdb::targets(),
         libcontainer::targets(),
         listenbuffer::targets(),

@@ -36,12 +36,17 @@ fn limit(ground: &Ground) -> Duration {
     Duration::from_secs(300) * ground.slowness()
 }
 
-/// Builds the tests of these crates (of all, where none is named), with these features, and lists them.
+/// Builds the tests of these crates (of all, where none is named) or only some test programs of them, with these
+/// features, and lists them.
 ///
 /// # Errors
 ///
 /// Where they don't build; cargo has said why.
-pub(crate) fn build(crates: &[String], features: Option<&str>) -> Result<Vec<TestProgram>, String> {
+pub(crate) fn build(
+    crates: &[String],
+    targets: &[String],
+    features: Option<&str>,
+) -> Result<Vec<TestProgram>, String> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
     if crates.is_empty() {
@@ -49,6 +54,9 @@ pub(crate) fn build(crates: &[String], features: Option<&str>) -> Result<Vec<Tes
     }
     for name in crates {
         cargo.args(["--package", name]);
+    }
+    for name in targets {
+        cargo.args(["--test", name]);
     }
     match features {
         Some("all") => drop(cargo.arg("--all-features")),

@@ -33,9 +33,11 @@ Runs programs and tests on a chosen ground.
   cargo grounds run GROUND -- PROGRAM [ARGUMENT…]
         --limit SECONDS   ends it after that time (300)
         --write FOLDER    lets it write there through to the host (guests only)
-  cargo grounds test --in GROUND[,GROUND…] [--where-possible] [-p CRATE…] [--features FEATURES] [-- ARGUMENT…]
+  cargo grounds test --in GROUND[,GROUND…] [--where-possible] [-p CRATE…] [--test NAME…]
+                     [--features FEATURES] [-- ARGUMENT…]
         the workspace's tests; the table also goes to target/grounds/table.md
         --where-possible  a ground that can't be had is told, and no failure
+        --test            only these test programs
         --features        builds them with these: `a,b`, `all`, and as cargo has it `CRATE/FEATURE`
         GROUND may be `all`, `guests`, `refuse:each`, `refuse:CALL[=ERRNO][+CALL…]`
         ARGUMENTs go to every test program: names of tests, --test-threads
@@ -165,7 +167,8 @@ fn pass_on(mut running: Running) -> Result<Ended, Box<dyn std::error::Error>> {
 }
 
 fn test(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let (mut grounds, mut crates, mut filters) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut grounds, mut crates, mut targets, mut filters) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut where_possible, mut features) = (false, None);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -179,6 +182,7 @@ fn test(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Err
             Long("where-possible") => where_possible = true,
             Short('F') | Long("features") => features = Some(parser.value()?.string()?),
             Short('p') | Long("package") => crates.push(parser.value()?.string()?),
+            Long("test") => targets.push(parser.value()?.string()?),
             Value(word) => filters.push(word),
             other => return Err(other.unexpected().into()),
         }
@@ -186,7 +190,7 @@ fn test(parser: &mut lexopt::Parser) -> Result<ExitCode, Box<dyn std::error::Err
     if grounds.is_empty() {
         grounds.push(Ground::Here);
     }
-    let programs = batch::build(&crates, features.as_deref())?;
+    let programs = batch::build(&crates, &targets, features.as_deref())?;
     let folder = batch::folder()?;
     let mut rows: Vec<Row> = Vec::new();
     let mut all_well = true;
