@@ -10,16 +10,18 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::active::Active;
+use crate::delegate::is_root;
 use crate::file::{Dir, children};
 use crate::hierarchy::{Hierarchy, checked, join, outside};
 use crate::resources::{DeviceRule, invalid};
+use crate::tree::{listed, walk};
 use crate::wait::Wait;
 use crate::{Error, ErrorKind, Hierarchies, Result, v1, v2};
 
 /// How long freezing and thawing may take: a process in the middle of a long read or write holds it up.
 const FREEZE: Duration = Duration::from_secs(10);
 /// How long the last processes may take to go after they were killed.
-const REMOVE: Duration = Duration::from_secs(5);
+pub(crate) const REMOVE: Duration = Duration::from_secs(5);
 /// How long nobody new must have come before those who are still there count as killed: long enough to finish a
 /// fork on a busy machine.
 const QUIET: Duration = Duration::from_secs(1);
@@ -137,7 +139,7 @@ impl Cgroup {
 
     /// Names a cgroup by its directories, as [`paths`](Cgroup::paths) gave them.
     ///
-    /// A directory need not exist (any more).
+    /// A directory need not exist (any more), if it lies in a file system of cgroups or where they are mounted.
     ///
     /// # Errors
     ///
@@ -156,7 +158,10 @@ impl Cgroup {
             match Dir::open(path) {
                 Ok(dir) if !dir.is_cgroup(key.is_empty())? => return refused("no cgroup of this version"),
                 Ok(_) => {}
-                Err(e) if e.is_gone() => {}
+                Err(e) if e.is_gone() && was_one(path, key.is_empty()) => {}
+                Err(e) if e.is_gone() => {
+                    return refused("it is not there, and what is above it is no cgroup");
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -210,7 +215,9 @@ impl Cgroup {
 
     /// Moves a process, with all its threads, into this cgroup in every hierarchy.
     ///
-    /// Where one hierarchy refuses, the process is put back where it was in the others.
+    /// Where one hierarchy refuses, the process is put back where it was in the others. Its children stay where they
+    /// are, but for those that are born meanwhile: they come along. To have all that a program starts, start it with
+    /// [`spawn`](Cgroup::spawn).
     ///
     /// # Errors
     ///
@@ -228,7 +235,44 @@ impl Cgroup {
             if let Some(Ok(before)) = &before {
                 put_back(before, pid);
             }
-        })
+        })?;
+        self.complete()
+    }
+
+    /// Moves those into all hierarchies who were born while their parent was moved in some of them.
+    fn complete(&self) -> Result<()> {
+        let (Some(first), Some(last)) = (self.paths.values().next(), self.paths.values().next_back()) else {
+            return Ok(());
+        };
+        if first == last {
+            return Ok(());
+        }
+        let mut wait = Wait::new(FREEZE);
+        loop {
+            // They are where their parent was first, and not where it came last.
+            let there = match Dir::open(last)?.processes() {
+                Err(e) if e.is(Errno::EOPNOTSUPP) => return Ok(()),
+                result => result?,
+            };
+            let mut born = match Dir::open(first)?.processes() {
+                Err(e) if e.is(Errno::EOPNOTSUPP) => return Ok(()),
+                result => result?,
+            };
+            born.retain(|pid| *pid != 0 && there.binary_search(pid).is_err());
+            if born.is_empty() {
+                return Ok(());
+            }
+            for pid in born {
+                match self.paths.values().try_for_each(|path| enter(path, pid)) {
+                    Err(e) if e.is(Errno::ESRCH) => {}
+                    result => result?,
+                }
+            }
+            if !wait.more() {
+                let why = "its children are born faster than they are moved";
+                return Err(Error::at(ErrorKind::TimedOut, "move process to", first, why));
+            }
+        }
     }
 
     /// Opens the directory for `clone3(CLONE_INTO_CGROUP)`, where that is enough to be born in this cgroup:
@@ -284,13 +328,14 @@ impl Cgroup {
         Ok(pids)
     }
 
-    /// Returns the processes in this cgroup and in all below it, by rising id.
+    /// Returns the processes in this cgroup and in all below it, by rising id: those that are here in one hierarchy at
+    /// least.
     ///
     /// # Errors
     ///
     /// Those of [`pids`](Cgroup::pids).
     pub fn all_pids(&self) -> Result<Vec<u32>> {
-        let mut pids = all_processes(self.main())?;
+        let mut pids = self.everyone()?;
         pids.retain(|&pid| pid != 0);
         Ok(pids)
     }
@@ -302,9 +347,19 @@ impl Cgroup {
     /// [`TimedOut`](ErrorKind::TimedOut) after ten seconds; everything is thawed again then.
     #[doc(alias = "Freeze")]
     pub fn freeze(&self) -> Result<()> {
+        self.freeze_within(FREEZE)
+    }
+
+    /// Stops all processes, as [`freeze`](Cgroup::freeze) does, with another deadline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`freeze`](Cgroup::freeze).
+    pub fn freeze_within(&self, deadline: Duration) -> Result<()> {
+        self.is_no_root("freeze")?;
         match self.devices_or_freezer("freezer")? {
-            Place::V1(dir) => v1::freezer::freeze(&dir, FREEZE),
-            Place::V2(dir) => v2::core::freeze(&dir, FREEZE),
+            Place::V1(dir) => v1::freezer::freeze(&dir, deadline),
+            Place::V2(dir) => v2::core::freeze(&dir, deadline),
         }
     }
 
@@ -347,10 +402,46 @@ impl Cgroup {
     /// [`Busy`](ErrorKind::Busy) while a parent is frozen on v1: they end when it is thawed;
     /// [`TimedOut`](ErrorKind::TimedOut) if new ones keep coming for ten seconds;
     /// [`Unsupported`](ErrorKind::Unsupported) for a threaded cgroup, which has threads and no processes.
+    ///
+    /// Nothing is killed in the root of a hierarchy, in which everything lives:
+    /// [`InvalidInput`](ErrorKind::InvalidInput).
     pub fn kill(&self) -> Result<()> {
+        self.is_no_root("kill all in")?;
         match self.kill_all() {
             Err(e) if e.is_gone() => Ok(()),
             result => result,
+        }
+    }
+
+    fn is_no_root(&self, action: &str) -> Result<()> {
+        for (key, path) in &self.paths {
+            if Dir::open(path).is_ok_and(|dir| is_root(&dir, key)) {
+                let why = "it is the root of the hierarchy, and everything lives in it";
+                return Err(Error::at(ErrorKind::InvalidInput, action, path, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// All processes in any of the hierarchies; in those in which it is gone there are none.
+    fn everyone(&self) -> Result<Vec<u32>> {
+        let (mut all, mut gone) = (Vec::new(), None);
+        let mut found = false;
+        for path in self.paths.values() {
+            match all_processes(path) {
+                Ok(pids) => {
+                    all.extend(pids);
+                    found = true;
+                }
+                Err(e) if e.is_gone() => gone = Some(e),
+                Err(e) => return Err(e),
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        match gone {
+            Some(error) if !found => Err(error),
+            _ => Ok(all),
         }
     }
 
@@ -359,37 +450,46 @@ impl Cgroup {
             Err(e) if e.is_gone() => None,
             result => result?,
         };
-        if let Some(dir) = v2
-            && v2::core::kill(&dir)?
-        {
+        let at_once = match v2 {
+            Some(dir) if v2::core::kill(&dir)? => Some(dir),
+            _ => None,
+        };
+        if at_once.is_some() {
             // On v1 what is frozen stays, killed or not.
             self.v1("freezer")?.map_or(Ok(()), |dir| v1::freezer::thaw(&dir, FREEZE))?;
-            return self.kill_until_quiet(|_| v2::core::kill(&dir).map(drop));
+        } else if self.freeze().is_ok() {
+            // Frozen, nobody forks meanwhile.
+            let killed = self.everyone().and_then(|pids| self.kill_listed(&pids));
+            let thawed = self.thaw();
+            killed.and(thawed)?;
         }
-        // Frozen, nobody forks meanwhile; what can't be frozen is killed until nobody new turns up.
-        let frozen = self.freeze();
-        let killed = match &frozen {
-            Ok(()) => all_processes(self.main()).and_then(|pids| kill_listed(self.main(), &pids)),
-            Err(_) => self.kill_until_quiet(|pids| kill_listed(self.main(), pids)),
-        };
-        let thawed = if frozen.is_ok() { self.thaw() } else { Ok(()) };
-        killed.and(thawed)
+        self.kill_until_quiet(at_once.as_ref())
     }
 
     /// Kills again and again until nobody is there, or nobody new has come for a while.
     ///
     /// Once is not enough, even for the kernel: who is in the middle of a fork may be killed, and the child appear
-    /// after everyone was looked at (seen with `cgroup.kill` of Linux 6.18).
-    fn kill_until_quiet(&self, kill: impl Fn(&[u32]) -> Result<()>) -> Result<()> {
+    /// after everyone was looked at (seen with `cgroup.kill` of Linux 6.18). Nor is one hierarchy enough: somebody may
+    /// have been moved in others alone.
+    fn kill_until_quiet(&self, at_once: Option<&Dir>) -> Result<()> {
         let mut wait = Wait::new(FREEZE);
         let mut before = Vec::new();
         let mut quiet_since = Instant::now();
         loop {
-            let now = all_processes(self.main())?;
+            let now = self.everyone()?;
             if now.is_empty() {
                 return Ok(());
             }
-            kill(&now)?;
+            match at_once {
+                Some(dir) => {
+                    v2::core::kill(dir)?;
+                    let done = all_processes(dir.path()).unwrap_or_default();
+                    let others: Vec<_> =
+                        now.iter().copied().filter(|pid| done.binary_search(pid).is_err()).collect();
+                    self.kill_listed(&others)?;
+                }
+                None => self.kill_listed(&now)?,
+            }
             if now.iter().any(|pid| before.binary_search(pid).is_err()) {
                 quiet_since = Instant::now();
             } else if quiet_since.elapsed() >= QUIET {
@@ -403,14 +503,52 @@ impl Cgroup {
         }
     }
 
+    /// Kills those processes that are in the cgroup while we hold a handle on them.
+    fn kill_listed(&self, pids: &[u32]) -> Result<()> {
+        let path = self.main();
+        let failed = |pid: u32, e: Errno| Error::os(format!("kill process {pid} in"), path, e);
+        let mut held = Vec::new();
+        for &pid in pids.iter().filter(|&&pid| pid != 0) {
+            match crate::sys::pidfd_open(pid) {
+                Ok(fd) => held.push((pid, fd)),
+                Err(Errno::ESRCH) => {}
+                Err(e) => return Err(failed(pid, e)),
+            }
+        }
+        // Listed again with the handles in hand: an id may have passed to a stranger before we held it.
+        let still = if held.is_empty() { Vec::new() } else { self.everyone()? };
+        let mut refused = None;
+        for (pid, fd) in held.into_iter().filter(|(pid, _)| still.binary_search(pid).is_ok()) {
+            match crate::sys::pidfd_kill(std::os::fd::AsFd::as_fd(&fd)) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(e) => refused = Some(failed(pid, e)),
+            }
+        }
+        refused.map_or(Ok(()), Err)?;
+        if pids.contains(&0) { self.all_can_be_seen() } else { Ok(()) }
+    }
+
+    /// Refuses a cgroup with processes that have no id here; who has none because it is just ending is waited for.
+    fn all_can_be_seen(&self) -> Result<()> {
+        let mut wait = Wait::new(QUIET);
+        while self.everyone()?.contains(&0) {
+            if !wait.more() {
+                let why = "a process is in a pid namespace that can't be seen from here";
+                return Err(Error::at(ErrorKind::PermissionDenied, "kill all in", self.main(), why));
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the cgroup and those below it in every hierarchy.
     ///
     /// It waits up to five seconds for processes that are about to end. What is gone already is no error.
     ///
     /// # Errors
     ///
-    /// [`Busy`](ErrorKind::Busy) names the processes that are still there; [`kill`](Cgroup::kill) them first. The other
-    /// hierarchies are removed all the same.
+    /// [`Busy`](ErrorKind::Busy) names the processes that are still there; [`kill`](Cgroup::kill) them first. Nothing is
+    /// removed then, unless they are in some of the hierarchies only. [`InvalidInput`](ErrorKind::InvalidInput) for the
+    /// root of a hierarchy.
     #[doc(alias = "Cleanup")]
     pub fn remove(&self) -> Result<()> {
         self.remove_within(REMOVE)
@@ -422,9 +560,80 @@ impl Cgroup {
     ///
     /// Those of [`remove`](Cgroup::remove).
     pub fn remove_within(&self, deadline: Duration) -> Result<()> {
+        self.is_no_root("remove")?;
         let mut wait = Wait::new(deadline);
-        let results: Vec<_> = self.paths.values().map(|path| remove_tree(path, &mut wait)).collect();
+        // Where processes are is told first, before anything is taken from them.
+        let main = self.main().to_owned();
+        remove_tree(&main, &mut wait)?;
+        let others = self.paths.values().filter(|path| **path != main);
+        let results: Vec<_> = others.map(|path| remove_tree(path, &mut wait)).collect();
         results.into_iter().collect()
+    }
+
+    /// Waits until no process is left here and below; false if there still is one when the time is over.
+    ///
+    /// A cgroup that is gone is empty. Without waiting, [`Events`](crate::Events) tell of it on v2, with all else.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pids`](Cgroup::pids) but for a cgroup that is gone.
+    pub fn wait_empty(&self, timeout: Duration) -> Result<bool> {
+        let mut wait = Wait::new(timeout);
+        loop {
+            match all_processes(self.main()) {
+                Ok(pids) if pids.is_empty() => return Ok(true),
+                Err(e) if e.is_gone() => return Ok(true),
+                Ok(_) if wait.more() => {}
+                Ok(_) => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Tells whether the cgroup is there, in one hierarchy at least.
+    pub fn exists(&self) -> bool {
+        self.paths.values().any(|path| Dir::open(path).is_ok())
+    }
+
+    /// Returns its directory in the hierarchy of a controller: of v1 if that has it, else of v2.
+    ///
+    /// ```no_run
+    /// let cgroup = cgroups::Cgroup::of(std::process::id())?;
+    /// println!("{:?}", cgroup.path("memory"));
+    /// # Ok::<(), cgroups::Error>(())
+    /// ```
+    pub fn path(&self, controller: &str) -> Option<&Path> {
+        let v1 = self.paths.iter().find(|(key, _)| key.split(',').any(|c| c == controller));
+        v1.map(|(_, path)| path).or_else(|| self.paths.get("")).map(PathBuf::as_path)
+    }
+
+    /// Names a cgroup below this one, which need not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a path with `..` or a control file's name.
+    pub fn child(&self, path: impl AsRef<Path>) -> Result<Cgroup> {
+        let relative = checked(path.as_ref())?;
+        let paths = self.paths.iter().map(|(key, path)| (key.clone(), path.join(&relative))).collect();
+        Ok(Cgroup { paths, refused: v2::core::Refused::default() })
+    }
+
+    /// Returns the cgroups right below this one, in whichever of its hierarchies they are, by their names.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a directory can't be read. One that is gone has none.
+    pub fn children(&self) -> Result<Vec<Cgroup>> {
+        let mut names: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for (key, path) in &self.paths {
+            for child in children(path)? {
+                if let Some(name) = child.file_name() {
+                    names.entry(name.to_owned()).or_default().insert(key.clone(), child);
+                }
+            }
+        }
+        let cgroup = |paths| Cgroup { paths, refused: v2::core::Refused::default() };
+        Ok(names.into_values().map(cgroup).collect())
     }
 
     /// The directory whose list of processes counts: processes can be born into v2, and there it is complete.
@@ -481,6 +690,13 @@ impl Cgroup {
     }
 }
 
+/// Tells whether what is not there can have been a cgroup: by the nearest directory above it, or by its place, for
+/// what was mounted there may be gone too.
+fn was_one(path: &Path, v2: bool) -> bool {
+    let above = path.ancestors().skip(1).find_map(|above| Dir::open(above).ok());
+    path.starts_with("/sys/fs/cgroup") || above.is_some_and(|dir| dir.is_cgroup(v2).unwrap_or(false))
+}
+
 pub(crate) fn has_controller(dir: &Dir, controller: &str) -> Result<bool> {
     Ok(dir.read("cgroup.controllers")?.split_whitespace().any(|c| c == controller))
 }
@@ -502,7 +718,7 @@ pub(crate) fn enter(path: &Path, pid: u32) -> Result<()> {
 }
 
 /// Says what the kernel means when it doesn't let a process in.
-fn refusal(error: Error) -> Error {
+pub(crate) fn refusal(error: Error) -> Error {
     match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
         Errno::EBUSY => error.note("a cgroup that hands controllers down can't have processes of its own"),
         Errno::ENOSPC => {
@@ -524,62 +740,7 @@ pub(crate) fn put_back(before: &[u8], pid: u32) {
 
 /// All processes in a cgroup and below; what is removed meanwhile has none.
 pub(crate) fn all_processes(path: &Path) -> Result<Vec<u32>> {
-    walk(path, Dir::processes)
-}
-
-/// What a cgroup and all below it list, by rising id, each once.
-pub(crate) fn walk(path: &Path, list: fn(&Dir) -> Result<Vec<u32>>) -> Result<Vec<u32>> {
-    let mut ids = list(&Dir::open(path)?)?;
-    let mut below = children(path)?;
-    while let Some(path) = below.pop() {
-        match Dir::open(&path).and_then(|dir| list(&dir)) {
-            Ok(more) => ids.extend(more),
-            Err(e) if e.is_gone() => continue,
-            // Threaded: the domain that led here has listed its processes. An invalid domain has nothing.
-            Err(e) if e.is(Errno::EOPNOTSUPP) => {}
-            Err(e) => return Err(e),
-        }
-        below.extend(children(&path)?);
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
-}
-
-/// Kills those processes that are in the cgroup while we hold a handle on them.
-fn kill_listed(path: &Path, pids: &[u32]) -> Result<()> {
-    let failed = |pid: u32, e: Errno| Error::os(format!("kill process {pid} in"), path, e);
-    let mut held = Vec::new();
-    for &pid in pids.iter().filter(|&&pid| pid != 0) {
-        match crate::sys::pidfd_open(pid) {
-            Ok(fd) => held.push((pid, fd)),
-            Err(Errno::ESRCH) => {}
-            Err(e) => return Err(failed(pid, e)),
-        }
-    }
-    // Listed again with the handles in hand: an id may have passed to a stranger before we held it.
-    let still = all_processes(path)?;
-    let mut refused = None;
-    for (pid, fd) in held.into_iter().filter(|(pid, _)| still.binary_search(pid).is_ok()) {
-        match crate::sys::pidfd_kill(std::os::fd::AsFd::as_fd(&fd)) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(e) => refused = Some(failed(pid, e)),
-        }
-    }
-    refused.map_or(Ok(()), Err)?;
-    if pids.contains(&0) { all_can_be_seen(path) } else { Ok(()) }
-}
-
-/// Refuses a cgroup with processes that have no id here; who has none because it is just ending is waited for.
-fn all_can_be_seen(path: &Path) -> Result<()> {
-    let mut wait = Wait::new(QUIET);
-    while all_processes(path)?.contains(&0) {
-        if !wait.more() {
-            let why = "a process is in a pid namespace that can't be seen from here";
-            return Err(Error::at(ErrorKind::PermissionDenied, "kill all in", path, why));
-        }
-    }
-    Ok(())
+    listed(path, Dir::processes)
 }
 
 /// Removes a cgroup and those below it, deepest first, until it works or the wait is over.
@@ -601,22 +762,17 @@ fn remove_once(path: &Path) -> Result<()> {
         // Most often there are others below.
         Err(_) => {}
     }
-    // On a read-only file system rmdir says so before it looks whether there is anything to remove.
-    Dir::open(path)?;
-    let mut found = vec![path.to_owned()];
-    let mut at = 0;
-    while at < found.len() {
-        let more = children(&found[at])?;
-        found.extend(more);
-        at += 1;
+    // On a read-only file system rmdir says so before it looks whether there is anything to remove. And while somebody
+    // lives here nothing is taken apart.
+    let pids = all_processes(path)?;
+    if !pids.is_empty() {
+        return Err(Error::os("remove cgroup", path, Errno::EBUSY));
     }
-    for path in found.iter().rev() {
-        match fs::remove_dir(path).map_err(|e| Error::os("remove cgroup", path, e)) {
-            Err(e) if e.is_gone() => {}
-            result => result?,
-        }
+    walk(path, |_| Ok(true), Dir::remove)?;
+    match fs::remove_dir(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::os("remove cgroup", path, e)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn still_there(path: &Path, error: Error) -> Error {
@@ -662,8 +818,10 @@ mod tests {
     #[test]
     fn who_has_left_is_not_killed() {
         let left = Scratch::new("left", "");
+        let paths = [("pids".to_owned(), left.0.clone())].into();
+        let cgroup = Cgroup { paths, refused: v2::core::Refused::default() };
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-        let result = kill_listed(&left.0, &[child.id()]);
+        let result = cgroup.kill_listed(&[child.id()]);
         let lives = child.try_wait().unwrap().is_none();
         child.kill().unwrap();
         child.wait().unwrap();

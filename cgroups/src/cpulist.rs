@@ -22,9 +22,32 @@ pub(crate) fn members(list: &str) -> Option<BTreeSet<u32>> {
     Some(members)
 }
 
+/// Writes rising numbers as a list, a few ranges of it.
+pub(crate) fn ranges(members: impl Iterator<Item = u32>) -> String {
+    const SHOWN: usize = 8;
+    let mut found: Vec<(u32, u32)> = Vec::new();
+    for member in members {
+        match found.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(member) => *last = member,
+            _ => found.push((member, member)),
+        }
+    }
+    let more = if found.len() > SHOWN { ",…" } else { "" };
+    let one = |&(from, to): &(u32, u32)| if from == to { from.to_string() } else { format!("{from}-{to}") };
+    found.iter().take(SHOWN).map(one).collect::<Vec<_>>().join(",") + more
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_is_told_in_ranges_and_not_to_its_end() {
+        assert_eq!(ranges([0, 1, 2, 7, 9, 10].into_iter()), "0-2,7,9-10");
+        assert_eq!(ranges(2..=65_535), "2-65535");
+        assert_eq!(ranges((0..1000).step_by(2)), "0,2,4,6,8,10,12,14,…");
+        assert_eq!(ranges(std::iter::empty()), "");
+    }
 
     #[test]
     fn a_list_is_the_same_however_it_is_written() {

@@ -1,26 +1,32 @@
 //! The only way to a control file: through a handle on its cgroup's directory, and only beneath it.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
-use nix::unistd::{read, write};
+use nix::unistd::{UnlinkatFlags, read, unlinkat, write};
 
 use crate::stats::limit;
-use crate::{Error, Limit, Result};
+use crate::{Error, ErrorKind, Limit, Result};
 
 /// More than any control file holds; a list of processes alone may be longer.
 const LARGEST: usize = 1 << 20;
 /// 4 million pids, the kernel's limit, at 8 bytes each.
 const LARGEST_LIST: usize = 1 << 25;
+const PROCS: &str = "cgroup.procs";
 /// Enough for nearly every file.
 const FIRST: usize = 4096;
+
+/// A path is told up to here; one that can be opened is shorter (PATH_MAX).
+const SHOWN: usize = 4096;
 
 /// How the kernel hands a file out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,6 +72,57 @@ impl Dir {
         let fd = open_beneath(&self.fd, relative, OFlag::O_PATH | OFlag::O_DIRECTORY)
             .map_err(|e| Error::os("open", &path, e))?;
         Ok(Dir { path, fd })
+    }
+
+    /// Opens a directory right beneath this one, of which the path may be longer than any that can be opened.
+    pub(crate) fn deeper(&self, name: &Path) -> Result<Dir> {
+        let path = if self.path.as_os_str().len() < SHOWN { self.path.join(name) } else { self.path.clone() };
+        let fd = open_beneath(&self.fd, name, OFlag::O_PATH | OFlag::O_DIRECTORY)
+            .map_err(|e| Error::os("open", &path, e))?;
+        Ok(Dir { path, fd })
+    }
+
+    /// Opens the directory that this one is in. A cgroup is never moved to another parent.
+    pub(crate) fn above(&self) -> Result<Dir> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = retry(|| openat(&self.fd, "..", flags, Mode::empty()))
+            .map_err(|e| Error::os("open what is above", &self.path, e))?;
+        let is_whole = self.path.as_os_str().len() < SHOWN;
+        let above = self.path.parent().filter(|_| is_whole).unwrap_or(&self.path).to_owned();
+        Ok(Dir { path: above, fd })
+    }
+
+    /// The names of the cgroups right below; none where it is gone.
+    pub(crate) fn children(&self) -> Result<Vec<OsString>> {
+        let failed = |e: Errno| Error::os("read", &self.path, e);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let gone = |e: &Errno| matches!(e, Errno::ENOENT | Errno::ENODEV);
+        let mut entries = match retry(|| nix::dir::Dir::openat(&self.fd, ".", flags, Mode::empty())) {
+            Err(e) if gone(&e) => return Ok(Vec::new()),
+            result => result.map_err(failed)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries.iter() {
+            match entry {
+                Ok(entry) => {
+                    let name = entry.file_name().to_bytes();
+                    if entry.file_type() == Some(nix::dir::Type::Directory) && name != b"." && name != b".." {
+                        names.push(OsString::from_vec(name.to_vec()));
+                    }
+                }
+                Err(e) if gone(&e) => break,
+                Err(e) => return Err(failed(e)),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes a cgroup right below; one that is gone is no error.
+    pub(crate) fn remove(&self, name: &OsStr) -> Result<()> {
+        match unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir) {
+            Err(Errno::ENOENT) => Ok(()),
+            result => result.map_err(|e| Error::os("remove cgroup", &self.path.join(name), e)),
+        }
     }
 
     /// Makes a directory in this one, and tells whether it was not there before.
@@ -143,8 +200,16 @@ impl Dir {
         let path = self.path.join(name);
         let failed = |e: io::Error| Error::os(format!("write {value:?} to"), &path, e);
         // O_TRUNC means nothing to the kernel here; with it a plain directory tree can stand in for cgroups.
-        let fd = open_beneath(&self.fd, Path::new(name), OFlag::O_WRONLY | OFlag::O_TRUNC)
-            .map_err(|e| failed(e.into()))?;
+        let fd = open_beneath(&self.fd, Path::new(name), OFlag::O_WRONLY | OFlag::O_TRUNC).map_err(|e| {
+            let error = failed(e.into());
+            // The cgroup itself is there.
+            if e == Errno::ENOENT && name != PROCS && self.has(PROCS) {
+                return error
+                    .kind_is(ErrorKind::Unsupported)
+                    .note("this kernel, or this cgroup, has no such file");
+            }
+            error
+        })?;
         // A write of no bytes never reaches the control file; a line end does, and clears as much.
         let bytes = if value.is_empty() { "\n" } else { value }.as_bytes();
         let written = retry(|| write(&fd, bytes)).map_err(|e| failed(e.into()))?;

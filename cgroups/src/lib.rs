@@ -65,11 +65,13 @@ mod migrate;
 mod nested;
 mod resources;
 mod set;
+mod spawn;
 mod stats;
 mod sys;
 #[cfg(feature = "systemd")]
 pub mod systemd;
 mod threads;
+mod tree;
 mod v1;
 mod v2;
 mod wait;
@@ -81,8 +83,8 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "tokio")]
 pub use events::{AsyncEvents, AsyncPressureTrigger};
 pub use events::{
-    Count, Event, Events, Pressure, PressureEvent, PressureKind, PressureLevel, PressureTrigger, Resource,
-    Stalls,
+    Count, Event, Events, Pressure, PressureEvent, PressureKind, PressureLevel, PressureResource,
+    PressureTrigger, Stalls,
 };
 pub use functions::{apply, find_cgroup_mountpoint, init_cgroup_dir, this_cgroup_dir};
 pub use hierarchy::{Hierarchies, Layout};

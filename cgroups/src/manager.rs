@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[cfg(feature = "systemd")]
 use crate::systemd::{Managed, Systemd, Unit};
@@ -152,7 +153,7 @@ impl Manager {
     /// below what is in use is refused first, if [`check_before_update`](crate::Memory::check_before_update) says so.
     ///
     /// Returns what was rounded, by the kernel or by systemd: systemd keeps a quota in hundredths of a processor, and
-    /// 0 processes as one (the file has the 0 until systemd writes it again).
+    /// 0 processes as one.
     ///
     /// # Errors
     ///
@@ -208,13 +209,29 @@ impl Manager {
     /// Those of [`Cgroup::remove`]: processes that are still there are named, not ended, and then the unit stays as
     /// well. Those of [`Systemd::stop`](crate::systemd::Systemd::stop).
     pub fn remove(&self) -> Result<()> {
+        self.remove_within(crate::cgroup::REMOVE)
+    }
+
+    /// Removes it, as [`remove`](Manager::remove) does, with another deadline for its processes to end.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`remove`](Manager::remove).
+    pub fn remove_within(&self, deadline: Duration) -> Result<()> {
         // What is below the scope goes by hand: older systemds leave it, and with it the unit's own cgroup.
-        self.cgroup.remove()?;
+        self.cgroup.remove_within(deadline)?;
         #[cfg(feature = "systemd")]
         if let Some(unit) = &self.unit {
             return unit.stop(&self.cgroup);
         }
         Ok(())
+    }
+}
+
+/// A cgroup that was made by hand.
+impl From<Cgroup> for Manager {
+    fn from(cgroup: Cgroup) -> Manager {
+        Manager::of(cgroup)
     }
 }
 

@@ -7,9 +7,10 @@ use nix::errno::Errno;
 
 use crate::cgroup::{all_processes, enter, living};
 use crate::delegate::is_root;
-use crate::file::{Dir, children};
+use crate::file::Dir;
 use crate::hierarchy::checked;
 use crate::resources::invalid;
+use crate::tree::walk;
 use crate::wait::Wait;
 use crate::{Cgroup, Error, ErrorKind, Result, v1, v2};
 
@@ -125,7 +126,7 @@ fn vacated(dir: &Dir, leaf: &Dir) -> Result<()> {
 }
 
 /// Thaws on every way out.
-struct Held<'a>(&'a Cgroup);
+pub(crate) struct Held<'a>(pub(crate) &'a Cgroup);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
@@ -254,24 +255,23 @@ impl Way {
     /// The cgroups with processes that are to move, and these.
     fn inhabited(&self) -> Result<Vec<(PathBuf, Vec<u32>)>> {
         let mut found = Vec::new();
-        let mut at = vec![self.from.clone()];
-        while let Some(path) = at.pop() {
-            if path == self.to {
-                continue;
+        let enter = |dir: &Dir| {
+            if dir.path() == self.to {
+                return Ok(false);
             }
-            match Dir::open(&path).and_then(|dir| dir.processes()) {
+            match dir.processes() {
                 Ok(pids) if pids.is_empty() => {}
-                Ok(pids) => found.push((path.clone(), pids)),
-                Err(e) if e.is_gone() => continue,
+                Ok(pids) => found.push((dir.path().to_owned(), pids)),
                 // Threaded: the domain that led here has listed its processes.
-                Err(e) if e.is(Errno::EOPNOTSUPP) && path != self.from => {}
+                Err(e) if e.is(Errno::EOPNOTSUPP) && dir.path() != self.from => {}
                 Err(e) => return Err(e),
             }
-            if self.below {
-                at.extend(children(&path)?);
-            }
+            Ok(self.below)
+        };
+        match walk(&self.from, enter, |_, _| Ok(())) {
+            Err(e) if e.is_gone() => Ok(Vec::new()),
+            result => result.map(|()| found),
         }
-        Ok(found)
     }
 }
 

@@ -94,8 +94,9 @@ impl Cgroup {
         if controller != "cgroup" && !has_controller(&dir, controller)? {
             return Err(self.missing(controller, v2::core::not_here(&dir, controller)));
         }
-        // Files such as io.max take one device at a time.
-        value.lines().try_for_each(|line| dir.write(key, line))?;
+        // Files such as io.max take one device at a time. Nothing is a value too: it clears a list.
+        let nothing = value.is_empty().then_some("");
+        value.lines().chain(nothing).try_for_each(|line| dir.write(key, line))?;
         adjusted::text(&dir, key, value, report);
         Ok(())
     }

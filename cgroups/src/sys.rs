@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::errno::Errno;
 
@@ -21,6 +23,15 @@ pub(crate) fn pidfd_kill(pidfd: BorrowedFd<'_>) -> nix::Result<()> {
     let done =
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, info, 0) };
     Errno::result(done).map(drop)
+}
+
+/// Has a program move itself, between fork and exec, to where these lists of processes are.
+pub(crate) fn enter_before_exec(command: &mut Command, lists: Vec<OwnedFd>) {
+    // 0 is whoever writes it.
+    let enter = move || Ok(lists.iter().try_for_each(|list| nix::unistd::write(list, b"0").map(drop))?);
+    // SAFETY: between fork and exec of a program with threads there may be only calls that don't allocate or lock:
+    // this is write(2), and its error is a plain number.
+    unsafe { command.pre_exec(enter) };
 }
 
 /// Takes bytes for the text that they are, faster where all of it is ASCII, as control files are.

@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use nix::errno::Errno;
 
-use crate::cgroup::walk;
 use crate::file::Dir;
 use crate::resources::invalid;
+use crate::tree::listed;
 use crate::{Cgroup, Error, ErrorKind, Hierarchies, Result};
 
 const TYPE: &str = "cgroup.type";
@@ -109,7 +109,7 @@ impl Cgroup {
     ///
     /// Those of [`threads`](Cgroup::threads).
     pub fn all_threads(&self) -> Result<Vec<u32>> {
-        let mut threads = walk(self.main(), threads_in)?;
+        let mut threads = listed(self.main(), threads_in)?;
         threads.retain(|&tid| tid != 0);
         Ok(threads)
     }

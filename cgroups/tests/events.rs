@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cgroups::{
     Active, Cgroup, ErrorKind, Event, Events, Hierarchies, Pressure, PressureEvent, PressureKind,
-    PressureLevel, PressureTrigger, Resource, Resources,
+    PressureLevel, PressureResource, PressureTrigger, Resources,
 };
 use grounds::{Outcome, Stop, ignored};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -566,7 +566,7 @@ fn events_are_awaited_under_tokio() -> Outcome {
 fn pressed() -> Result<Active, Stop> {
     let active = fresh()?;
     v2(&active)?;
-    if active.pressure(Resource::Cpu)?.is_none() {
+    if active.pressure(PressureResource::Cpu)?.is_none() {
         return Err(ignored("this kernel doesn't look at pressure"));
     }
     Ok(active)
@@ -575,19 +575,19 @@ fn pressed() -> Result<Active, Stop> {
 fn pressure_is_none_where_it_is_not_told() -> Outcome {
     let active = fresh()?;
     if v2(&active).is_err() {
-        assert_eq!(active.pressure(Resource::Memory)?, None);
+        assert_eq!(active.pressure(PressureResource::Memory)?, None);
         let second = Duration::from_secs(2);
-        let error = active.pressure_trigger(Resource::Memory, PressureKind::Some, second, second);
+        let error = active.pressure_trigger(PressureResource::Memory, PressureKind::Some, second, second);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
         return Ok(());
     }
     drop(active);
     let active = pressed()?;
-    for resource in [Resource::Cpu, Resource::Memory, Resource::Io] {
+    for resource in [PressureResource::Cpu, PressureResource::Memory, PressureResource::Io] {
         assert!(active.pressure(resource)?.is_some_and(|pressure| pressure.some.is_some()), "{resource:?}");
         assert!(Pressure::system(resource)?.is_some(), "{resource:?}");
     }
-    if let Some(irq) = active.pressure(Resource::Irq)? {
+    if let Some(irq) = active.pressure(PressureResource::Irq)? {
         assert!(irq.some.is_none() && irq.full.is_some());
     }
 
@@ -595,15 +595,16 @@ fn pressure_is_none_where_it_is_not_told() -> Outcome {
     let cgroup = Cgroup::open(active.paths().clone())?;
     if switch.exists() {
         fs::write(&switch, "0")?;
-        assert_eq!(active.pressure(Resource::Memory)?, None);
+        assert_eq!(active.pressure(PressureResource::Memory)?, None);
         let second = Duration::from_secs(2);
-        let error =
-            active.pressure_trigger(Resource::Memory, PressureKind::Some, second, second).unwrap_err();
+        let error = active
+            .pressure_trigger(PressureResource::Memory, PressureKind::Some, second, second)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains("cgroup.pressure"), "{error}");
     }
     active.close()?;
-    assert_eq!(cgroup.pressure(Resource::Memory).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(cgroup.pressure(PressureResource::Memory).unwrap_err().kind(), ErrorKind::NotFound);
     Ok(())
 }
 
@@ -619,13 +620,15 @@ fn crowd(cgroup: &Cgroup) -> Result<Vec<Shell>, Stop> {
 fn waiting_for_the_processor_pulls_the_trigger() -> Outcome {
     let active = pressed()?;
     let (stall, window) = (Duration::from_millis(50), Duration::from_secs(2));
-    let mut trigger = active.pressure_trigger(Resource::Cpu, PressureKind::Some, stall, window)?;
+    let mut trigger = active.pressure_trigger(PressureResource::Cpu, PressureKind::Some, stall, window)?;
     assert_eq!(trigger.try_next()?, None);
-    let before = active.pressure(Resource::Cpu)?.and_then(|pressure| pressure.some).unwrap_or_default();
+    let before =
+        active.pressure(PressureResource::Cpu)?.and_then(|pressure| pressure.some).unwrap_or_default();
     let shells = crowd(&active)?;
     assert_eq!(trigger.next_timeout(LONG)?, Some(PressureEvent::Stalled));
     drop(shells);
-    let after = active.pressure(Resource::Cpu)?.and_then(|pressure| pressure.some).unwrap_or_default();
+    let after =
+        active.pressure(PressureResource::Cpu)?.and_then(|pressure| pressure.some).unwrap_or_default();
     assert!(after.total >= before.total + stall, "{before:?} {after:?}");
     drop(trigger);
     active.close()?;
@@ -636,7 +639,8 @@ fn the_end_of_a_cgroup_ends_its_trigger() -> Outcome {
     // A removed cgroup's file is ready for ever: whoever takes that for pressure never comes to an end.
     let active = pressed()?;
     let second = Duration::from_secs(2);
-    let mut trigger = active.pressure_trigger(Resource::Memory, PressureKind::Full, second, second)?;
+    let mut trigger =
+        active.pressure_trigger(PressureResource::Memory, PressureKind::Full, second, second)?;
     let waiter = thread::spawn(move || {
         let told = trigger.by_ref().collect::<Result<Vec<_>, _>>();
         (told, trigger.try_next(), trigger.is_ended())
@@ -655,7 +659,7 @@ fn a_refused_window_is_explained() -> Outcome {
         status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("every process has them");
     let may_all = u64::from_str_radix(effective.trim(), 16)? & (1 << 24) != 0;
     let (stall, odd) = (Duration::from_millis(100), Duration::from_millis(1500));
-    match active.pressure_trigger(Resource::Io, PressureKind::Some, stall, odd) {
+    match active.pressure_trigger(PressureResource::Io, PressureKind::Some, stall, odd) {
         Ok(_) => assert!(may_all || before_6_4()?, "taken without CAP_SYS_RESOURCE"),
         Err(error) => {
             assert!(!may_all, "{error}");
@@ -663,7 +667,7 @@ fn a_refused_window_is_explained() -> Outcome {
             assert!(error.to_string().contains("multiple of 2 s"), "{error}");
         }
     }
-    let error = PressureTrigger::system(Resource::Io, PressureKind::Some, odd, stall).unwrap_err();
+    let error = PressureTrigger::system(PressureResource::Io, PressureKind::Some, odd, stall).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("longer than the window"), "{error}");
     active.close()?;
@@ -687,7 +691,7 @@ fn triggers_are_awaited_under_tokio() -> Outcome {
     let (stall, window) = (Duration::from_millis(50), Duration::from_secs(2));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let trigger = active.pressure_trigger(Resource::Cpu, PressureKind::Some, stall, window)?;
+        let trigger = active.pressure_trigger(PressureResource::Cpu, PressureKind::Some, stall, window)?;
         let mut trigger = cgroups::AsyncPressureTrigger::new(trigger)?;
         let early = tokio::time::timeout(Duration::from_millis(5), trigger.next()).await;
         assert!(early.is_err(), "{early:?}");

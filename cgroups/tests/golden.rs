@@ -172,14 +172,14 @@ fn without_swap_accounting_only_a_limit_on_swap_is_an_error() {
     resources.memory.get_or_insert_default().limit = Some(4096);
     resources.memory.get_or_insert_default().swap = Some(8192);
     let error = cgroup.set(&resources).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("memory.swap.max"), "{error}");
 }
 
 fn a_missing_controller_is_named_and_nothing_is_dropped() {
     let tree = Tree::new("missing").with("cpu", &[], &[]);
     let error = tree.cgroup().set(&everything()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     let mut resources = everything();
     resources.cpu = None;
     let error = tree.cgroup().set(&resources).unwrap_err();

@@ -325,13 +325,17 @@ fn many_may_make_cgroups_below_one_parent_at_once() -> Outcome {
 
 fn a_path_outside_of_cgroups_is_not_opened() -> Outcome {
     // A peer took any absolute path from its state file for a cgroup, and removed below it.
-    for (key, path) in
-        [("", "/tmp"), ("memory", "/proc"), ("", "relative"), ("memory", "/sys/fs/cgroup/../x")]
-    {
+    for (key, path) in [
+        ("", "/tmp"),
+        ("memory", "/proc"),
+        ("", "relative"),
+        ("memory", "/sys/fs/cgroup/../x"),
+        ("", "/nowhere"),
+    ] {
         let error = Cgroup::open([(key.to_owned(), PathBuf::from(path))]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
     }
-    let gone = Cgroup::open([(String::new(), PathBuf::from("/nowhere/at/all"))])?;
+    let gone = Cgroup::open([(String::new(), PathBuf::from("/sys/fs/cgroup/nowhere/at/all"))])?;
     gone.remove()?;
     Ok(())
 }
@@ -524,8 +528,8 @@ fn unified_values_are_written_to_their_files() -> Outcome {
     resources.unified.insert("cgroup.max.depth".to_owned(), "3\n4\n".to_owned());
     active.set(&resources)?;
     assert_eq!(fs::read_to_string(path.join("cgroup.max.depth"))?, "4\n");
-    resources.unified.insert("cgroup.none".to_owned(), "3".to_owned());
-    assert_eq!(active.set(&resources).unwrap_err().kind(), ErrorKind::NotFound);
+    resources.unified.insert("cgroup.procs".to_owned(), "0".to_owned());
+    assert_eq!(active.set(&resources).unwrap_err().kind(), ErrorKind::InvalidInput);
     Ok(())
 }
 

@@ -20,6 +20,8 @@ mod scene;
 mod storm;
 #[path = "life/threads.rs"]
 mod threads;
+#[path = "life/whole.rs"]
+mod whole;
 
 fn main() -> std::process::ExitCode {
     if let Some(ended) = delegation::part() {
@@ -31,5 +33,6 @@ fn main() -> std::process::ExitCode {
     tests.extend(migration::tests());
     tests.extend(ends::tests());
     tests.extend(storm::tests());
+    tests.extend(whole::tests());
     grounds::run(tests)
 }

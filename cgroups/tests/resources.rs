@@ -392,7 +392,7 @@ fn huge(size: &str, limit: u64) -> Resources {
 
 fn huge_pages_are_counted_whole() -> Outcome {
     let active = with("hugetlb")?;
-    says(&refused(&active, &huge("3MB", 0)), ErrorKind::NotFound, "pages of this machine: ");
+    says(&refused(&active, &huge("3MB", 0)), ErrorKind::Unsupported, "pages of this machine: ");
     assert_eq!(refused(&active, &huge("../2MB", 0)).kind(), ErrorKind::InvalidInput);
     let has = |path: &PathBuf| {
         path.join("hugetlb.2MB.max").exists() || path.join("hugetlb.2MB.limit_in_bytes").exists()
@@ -477,7 +477,7 @@ fn what_is_no_disk_is_said_to_be_none() -> Outcome {
     let mut resources = Resources::default();
     let io = resources.block_io.get_or_insert_default();
     io.throttle_write_bps_device = vec![ThrottleDevice::new(4000, 77, 1 << 20)];
-    says(&refused(&active, &resources), ErrorKind::NotFound, "there is no such disk");
+    says(&refused(&active, &resources), ErrorKind::InvalidInput, "there is no such disk");
     Ok(())
 }
 

@@ -368,7 +368,7 @@ fn a_reservation_limit_that_is_not_there_is_no_error() {
 fn an_unknown_page_size_is_told_with_those_there_are() {
     let tree = whole("size", &[]);
     let error = tree.cgroup().set(&huge(2 << 20)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(
         error.to_string().contains("hugetlb.2MB.max") && error.to_string().contains("pages of"),
         "{error}"

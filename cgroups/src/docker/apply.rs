@@ -77,9 +77,12 @@ impl Cgroup {
         let driver = Driver::Systemd(systemd, Box::new(unit));
         let manager = Manager::apply(&hierarchies, driver, pid, &resources)?;
         let devices = self.device_rules().map_or(Ok(()), |rules| manager.set_devices(&rules));
-        devices.and_then(|()| self.freeze(&manager)).inspect_err(|_| {
+        devices.and_then(|()| self.freeze(&manager)).map_err(|error| {
             crate::cgroup::put_back(&before, pid);
-            drop(manager.remove());
+            match manager.remove() {
+                Ok(()) => error,
+                Err(left) => error.note(left),
+            }
         })?;
         Ok(manager)
     }

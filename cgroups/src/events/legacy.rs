@@ -1,6 +1,6 @@
 //! Memory events of v1: eventfds that the kernel counts up.
 //!
-//! See [Memory Resource Controller](https://docs.kernel.org/admin-guide/cgroup-v1/memory.html), sections 9 to 11.
+//! See [Memory PressureResource Controller](https://docs.kernel.org/admin-guide/cgroup-v1/memory.html), sections 9 to 11.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};

@@ -23,7 +23,7 @@ use self::counters::{Counters, Life, Own, Row};
 pub use self::event::{Count, Event, PressureLevel};
 use self::kept::Kept;
 use self::legacy::{Legacy, Told, has};
-pub use self::pressure::{Pressure, PressureKind, Resource, Stalls};
+pub use self::pressure::{Pressure, PressureKind, PressureResource, Stalls};
 #[cfg(feature = "tokio")]
 pub use self::tokio::{AsyncEvents, AsyncPressureTrigger};
 pub use self::trigger::{PressureEvent, PressureTrigger};
@@ -44,7 +44,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// use cgroups::{Cgroup, Event, Hierarchies};
 ///
 /// let cgroup = Cgroup::create(&Hierarchies::detect()?, "/jobs/1")?;
-/// for event in cgroup.events()? {
+/// let events = cgroup.events()?; // before the job, so that nothing is missed
+/// let mut job = cgroup.spawn(std::process::Command::new("make"))?;
+/// for event in events {
 ///     match event? {
 ///         Event::OomKill(count) => println!("{} killed for lack of memory", count.times),
 ///         Event::PidsMax(count) => println!("{} times one process too many", count.times),
@@ -52,7 +54,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 ///         other => println!("{other:?}"),
 ///     }
 /// }
-/// # Ok::<(), cgroups::Error>(())
+/// job.wait()?;
+/// cgroup.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// It is an iterator that blocks, and that ends after [`Event::Removed`]; [`try_next`](Self::try_next) and
@@ -65,7 +69,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 ///
 /// What happened after [`Cgroup::events`] returned, and nothing from before. Counts are the kernel's own, so that not
 /// one is missed however seldom one looks. States are told as they are: a cgroup that was populated and empty again
-/// between two looks was never anything else. [`Event::Empty`] comes after the kills that led to it, and
+/// between two looks was never anything else. But the end of the first job is told, however short it was:
+/// [`Event::Empty`] alone. It comes after the kills that led to it, and
 /// [`Event::Removed`] after everything.
 ///
 /// | | v2 | hybrid | v1 |
@@ -73,7 +78,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// | `Oom`, `OomKill` | yes | yes | yes |
 /// | `Low`, `High`, `Max`, `OomGroupKill` | yes | if memory is on v2 | no |
 /// | `PidsMax` | yes | yes | yes |
-/// | `Populated`, `Empty` | yes | of processes in v2, where [`add`](Cgroup::add) puts them too | no: no file tells |
+/// | `Populated`, `Empty` | yes | of processes in v2, where [`add`](Cgroup::add) puts them too | no: no file tells, see [`wait_empty`](Cgroup::wait_empty) |
 /// | `Frozen`, `Thawed` | yes | if it was frozen on v2 | no: no file tells |
 /// | `MemoryPressure`, `Usage` | no | when asked for, if memory is on v1 | when asked for |
 /// | `Removed` | yes | yes | yes |
@@ -102,6 +107,8 @@ pub struct Events {
     /// A look failed in the middle.
     is_due: bool,
     life: Option<(Kept, Life)>,
+    /// The last that was told of the processes is that there are none.
+    has_told_empty: bool,
     counters: Vec<Counters>,
     legacy: Option<Legacy>,
     pause: Duration,
@@ -136,6 +143,7 @@ impl Events {
             is_ended: false,
             is_due: false,
             life: None,
+            has_told_empty: false,
             counters: Vec::new(),
             legacy: None,
             pause: SHORTEST,
@@ -304,14 +312,23 @@ impl Events {
         // To look at a file lets its sign go: after a failure the rest is still to be looked at.
         self.is_due = true;
         // First of all: by whom it is left now was not killed later than the counters below tell.
-        let life = self.life.as_ref().map(|(file, _)| file.read(Life::parse)).transpose()?;
+        let (mut life, mut has_changed) = (None, false);
+        if let Some((file, _)) = &self.life {
+            has_changed = wake::has_changed(file).map_err(|e| failed(&self.path, e))?;
+            life = Some(file.read(Life::parse)?);
+        }
+        // Who came did so before what they did; who left, after it.
+        if let Some(now) = life.flatten().filter(|life| life.populated) {
+            life = None;
+            self.live(Some(now), has_changed);
+        }
         let is_over = match &mut self.legacy {
             Some(legacy) => !legacy.look(&mut self.queue)?,
             None => true,
         };
         self.count()?;
         if let Some(life) = life {
-            self.live(life);
+            self.live(life, has_changed);
         }
         self.look_for_the_end()?;
         if self.dirs.is_empty() && is_over {
@@ -330,8 +347,26 @@ impl Events {
         Ok(())
     }
 
-    fn live(&mut self, now: Option<Life>) {
+    /// Tells what became of the processes.
+    fn live(&mut self, now: Option<Life>, has_changed: bool) {
+        let before = self.queue.len();
+        self.compare(now, has_changed);
+        for event in self.queue.iter().skip(before) {
+            match event {
+                Event::Populated => self.has_told_empty = false,
+                Event::Empty => self.has_told_empty = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn compare(&mut self, now: Option<Life>, has_changed: bool) {
         let Some((file, before)) = &mut self.life else { return };
+        // It was another one in between: whoever waits for the end of something short has missed its beginning.
+        // (The kernel announces late, too: so this is said once, and not of an end that was told.)
+        if has_changed && now == Some(*before) && !before.populated && !self.has_told_empty {
+            self.queue.push_back(Event::Empty);
+        }
         // Removed: nobody was left.
         let then = now.unwrap_or(Life { populated: false, ..*before });
         then.tell(*before, &mut self.queue);

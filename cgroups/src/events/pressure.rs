@@ -15,7 +15,7 @@ use crate::{Cgroup, Error, ErrorKind, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
-pub enum Resource {
+pub enum PressureResource {
     /// A processor.
     Cpu,
     /// Memory: to take some back, or to read again what was taken.
@@ -67,23 +67,23 @@ pub struct Stalls {
     pub total: Duration,
 }
 
-impl Resource {
+impl PressureResource {
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Resource::Cpu => "cpu",
-            Resource::Memory => "memory",
-            Resource::Io => "io",
-            Resource::Irq => "irq",
+            PressureResource::Cpu => "cpu",
+            PressureResource::Memory => "memory",
+            PressureResource::Io => "io",
+            PressureResource::Irq => "irq",
         }
     }
 
     /// The file in a v2 cgroup.
     pub(crate) fn file(self) -> &'static str {
         match self {
-            Resource::Cpu => "cpu.pressure",
-            Resource::Memory => "memory.pressure",
-            Resource::Io => "io.pressure",
-            Resource::Irq => "irq.pressure",
+            PressureResource::Cpu => "cpu.pressure",
+            PressureResource::Memory => "memory.pressure",
+            PressureResource::Io => "io.pressure",
+            PressureResource::Irq => "irq.pressure",
         }
     }
 
@@ -101,7 +101,7 @@ impl Cgroup {
     ///
     /// ```no_run
     /// # fn with(cgroup: &cgroups::Cgroup) -> cgroups::Result<()> {
-    /// if let Some(stalls) = cgroup.pressure(cgroups::Resource::Memory)?.and_then(|pressure| pressure.full) {
+    /// if let Some(stalls) = cgroup.pressure(cgroups::PressureResource::Memory)?.and_then(|pressure| pressure.full) {
     ///     println!("nothing went on for {:.2} % of the last minute", stalls.avg60);
     /// }
     /// # Ok(())
@@ -112,7 +112,7 @@ impl Cgroup {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone, [`Malformed`](ErrorKind::Malformed) with the line if
     /// the file doesn't read as it should.
-    pub fn pressure(&self, resource: Resource) -> Result<Option<Pressure>> {
+    pub fn pressure(&self, resource: PressureResource) -> Result<Option<Pressure>> {
         let Some(path) = self.paths.get("") else { return Ok(None) };
         let dir = Dir::open(path)?;
         let name = resource.file();
@@ -129,7 +129,7 @@ impl Pressure {
     /// # Errors
     ///
     /// Fails where `/proc/pressure` can't be read, or doesn't read as it should.
-    pub fn system(resource: Resource) -> Result<Option<Pressure>> {
+    pub fn system(resource: PressureResource) -> Result<Option<Pressure>> {
         let path = resource.system_file();
         match fs::read_to_string(&path) {
             Ok(text) => Pressure::read(&path, &text).map(Some),

@@ -15,7 +15,7 @@ use nix::poll::PollFlags;
 
 use crate::events::legacy::has;
 use crate::events::pressure::removed;
-use crate::events::{PressureKind, Resource, failed, wake};
+use crate::events::{PressureKind, PressureResource, failed, wake};
 use crate::file::Dir;
 use crate::{Cgroup, Error, ErrorKind, Result};
 
@@ -31,12 +31,12 @@ const LONGEST: Duration = Duration::from_secs(10);
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use cgroups::{PressureKind, Resource};
+/// use cgroups::{PressureKind, PressureResource};
 ///
 /// # fn with(cgroup: &cgroups::Cgroup) -> cgroups::Result<()> {
 /// // 150 ms out of any 2 s.
 /// let (stall, window) = (Duration::from_millis(150), Duration::from_secs(2));
-/// for event in cgroup.pressure_trigger(Resource::Memory, PressureKind::Some, stall, window)? {
+/// for event in cgroup.pressure_trigger(PressureResource::Memory, PressureKind::Some, stall, window)? {
 ///     println!("{:?}", event?);
 /// }
 /// # Ok(())
@@ -78,7 +78,7 @@ impl Cgroup {
     /// [`NotFound`](ErrorKind::NotFound) if the cgroup is gone.
     pub fn pressure_trigger(
         &self,
-        resource: Resource,
+        resource: PressureResource,
         kind: PressureKind,
         stall: Duration,
         window: Duration,
@@ -106,7 +106,7 @@ impl PressureTrigger {
     ///
     /// Those of [`Cgroup::pressure_trigger`].
     pub fn system(
-        resource: Resource,
+        resource: PressureResource,
         kind: PressureKind,
         stall: Duration,
         window: Duration,
@@ -120,7 +120,7 @@ impl PressureTrigger {
     fn new(
         mut file: File,
         path: PathBuf,
-        resource: Resource,
+        resource: PressureResource,
         kind: PressureKind,
         (stall, window): (Duration, Duration),
     ) -> Result<PressureTrigger> {
@@ -261,12 +261,12 @@ fn order(kind: PressureKind, stall: Duration, window: Duration) -> String {
 }
 
 /// Says what the kernel means.
-fn explained(error: Error, resource: Resource, kind: PressureKind, window: Duration) -> Error {
+fn explained(error: Error, resource: PressureResource, kind: PressureKind, window: Duration) -> Error {
     match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
         Errno::ENOENT | Errno::EOPNOTSUPP => error
             .note("pressure isn't looked at here (CONFIG_PSI, psi=1 at the start, cgroup.pressure)")
             .kind_is(ErrorKind::Unsupported),
-        Errno::EINVAL if resource == Resource::Irq && kind == PressureKind::Some => {
+        Errno::EINVAL if resource == PressureResource::Irq && kind == PressureKind::Some => {
             error.note("of interrupts there is only \"full\"")
         }
         Errno::EINVAL if window < SHORTEST => error.note(

@@ -85,6 +85,11 @@ impl Wake {
     }
 }
 
+/// Tells whether a control file has changed since it was read through this descriptor.
+pub(crate) fn has_changed(file: impl AsFd) -> nix::Result<bool> {
+    wait(file.as_fd(), PollFlags::POLLPRI, Some(Duration::ZERO)).map(|ready| !ready.is_empty())
+}
+
 /// Waits for one descriptor; empty when the time is over, and after a signal.
 pub(crate) fn wait(
     fd: BorrowedFd<'_>,

@@ -13,7 +13,11 @@ const WEIGHTS: RangeInclusive<u16> = 10..=1000;
 /// Weights count where a device's scheduler is BFQ; on v2 kernels without it also where the cost model is on
 /// (`io.cost.qos`). 0 means that a weight is not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct BlockIo {
     /// The share of a busy device, against the siblings' weights: 10 to 1000, 100 by default.
@@ -37,7 +41,11 @@ pub struct BlockIo {
 
 /// A weight for one block device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct WeightDevice {
     /// The device's major number.
@@ -52,7 +60,11 @@ pub struct WeightDevice {
 
 /// A rate for one block device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct ThrottleDevice {
     /// The device's major number.

@@ -5,7 +5,11 @@ use crate::Result;
 
 /// Time on the processors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Cpu {
     /// The share of the time when processors are scarce, against the siblings' shares: 2 to 262144, 1024 by

@@ -2,7 +2,11 @@
 
 /// Which processors and memory nodes may be used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Cpuset {
     /// Processors, as `0-3,7`. On v2 those that a parent doesn't have are passed over, which is reported; it is an

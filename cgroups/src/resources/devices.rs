@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// One rule of [`Cgroup::set_devices`](crate::Cgroup::set_devices).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct DeviceRule {
     /// Whether the rule gives or takes.
     pub allow: bool,

@@ -5,7 +5,11 @@ use crate::Result;
 
 /// How much memory may be used in huge pages of one size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct HugepageLimit {
     /// The size of a page as the kernel's files name it, in the largest unit: `64KB`, `2MB`, `1GB`.

@@ -7,7 +7,11 @@ use crate::Result;
 ///
 /// The kernel counts whole pages: what doesn't fill one is rounded down, and [reported](crate::Adjusted).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Memory {
     /// How much memory may be in use; -1 for no limit.

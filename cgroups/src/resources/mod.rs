@@ -32,6 +32,9 @@ pub use rdma::Rdma;
 /// [`Memory`], which is how engines write "not given". Anything else is set, or the call fails: nothing is dropped. What only one
 /// version of cgroups can do is an error on the other that says so.
 ///
+/// With the feature `serde` it is stored by the names of these fields, which are not those of the specification's JSON;
+/// what isn't one of them is an error.
+///
 /// [OCI runtime specification]: https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#control-groups
 ///
 /// ```
@@ -40,7 +43,11 @@ pub use rdma::Rdma;
 /// resources.pids.get_or_insert_default().limit = Some(100);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Resources {
     /// Time on the processors.
@@ -89,6 +96,10 @@ impl Resources {
             if key.contains('/') || !key.contains('.') || key.starts_with('.') {
                 return Err(invalid("unified", key, "no name of a v2 control file"));
             }
+            // The others move, stop or kill processes, whoever's they are.
+            if key.starts_with("cgroup.") && !LIMITS_OF_THE_CORE.contains(&key.as_str()) {
+                return Err(invalid("unified", key, "this file limits nothing"));
+            }
             let words = value.split(|c: char| c.is_whitespace() || c == '=');
             if let Some(word) = words.into_iter().find(|word| wraps(word)) {
                 let why = "more than 64 bits, of which the kernel would take the lower";
@@ -98,6 +109,9 @@ impl Resources {
         Ok(())
     }
 }
+
+/// What limits something among the files of v2 itself.
+const LIMITS_OF_THE_CORE: [&str; 3] = ["cgroup.max.depth", "cgroup.max.descendants", "cgroup.pressure"];
 
 /// Refuses a negative number other than -1, which is no limit.
 fn signed(name: &str, value: Option<i64>) -> Result<()> {
@@ -142,7 +156,12 @@ mod tests {
     #[test]
     fn a_unified_key_is_the_name_of_a_control_file() {
         // A peer joined the key to the directory and so wrote any file; release_agent runs programs as root.
-        for key in ["../memory.max", "/etc/x.conf", "a/memory.max", "release_agent", "tasks", "", "..", "."] {
+        let outside =
+            ["../memory.max", "/etc/x.conf", "a/memory.max", "release_agent", "tasks", "", "..", "."];
+        // These move processes (0 is the caller), stop and kill them.
+        let core = ["procs", "threads", "kill", "freeze", "type", "subtree_control"]
+            .map(|name| format!("cgroup.{name}"));
+        for key in outside.into_iter().chain(core.iter().map(String::as_str)) {
             let unified = BTreeMap::from([(key.to_owned(), "1".to_owned())]);
             let resources = Resources { unified, ..Resources::default() };
             assert_eq!(resources.check().unwrap_err().kind(), ErrorKind::InvalidInput, "{key}");
@@ -205,5 +224,13 @@ mod tests {
             serde_json::from_str(r#"{"allow":true,"kind":"c","major":1,"access":"rm"}"#).unwrap();
         assert_eq!((rule.minor, rule.access), (None, DeviceAccess::READ | DeviceAccess::MKNOD));
         assert_eq!(serde_json::to_value(rule).unwrap()["access"], "rm");
+        // As the specification names it: passed over, the limit would not be in force.
+        for text in
+            [r#"{"blockIO":{}}"#, r#"{"memory":{"disableOOMKiller":true}}"#, r#"{"hugepageLimits":[]}"#]
+        {
+            assert!(
+                serde_json::from_str::<Resources>(text).unwrap_err().to_string().contains("unknown field")
+            );
+        }
     }
 }

@@ -5,7 +5,11 @@ use crate::Result;
 
 /// Marks and priorities of the traffic that processes send. cgroup v1 only: on v2 filters look at the cgroup itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Network {
     /// The mark of net_cls, by which filters know the traffic: the major number of a class in the upper 16 bits, the
@@ -18,7 +22,11 @@ pub struct Network {
 
 /// The priority of what goes out by one interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct InterfacePriority {
     /// The interface, in the caller's network namespace.

@@ -8,7 +8,11 @@ const MOST: i64 = 4_194_304;
 
 /// The number of processes and threads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Pids {
     /// How many there may be; -1 for no limit. Here 0 is a limit: nothing inside can fork. At most 4194304.

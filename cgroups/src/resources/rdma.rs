@@ -5,7 +5,11 @@ use crate::Result;
 
 /// What may be used of one device for remote memory access (RDMA), such as an InfiniBand adapter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Rdma {
     /// How many times the device may be opened.

@@ -1,7 +1,7 @@
 //! How long processes had to wait.
 
 use crate::stats::files::Files;
-use crate::{Pressure, Resource, Result};
+use crate::{Pressure, PressureResource, Result};
 
 /// How long processes had to wait for each resource, from the `*.pressure` files of v2.
 ///
@@ -33,10 +33,10 @@ pub(crate) fn read(files: &mut Files, into: &mut Option<PressureStats>) -> Resul
     }
     let mut stats = PressureStats::default();
     let places = [
-        (Resource::Cpu, &mut stats.cpu),
-        (Resource::Memory, &mut stats.memory),
-        (Resource::Io, &mut stats.io),
-        (Resource::Irq, &mut stats.irq),
+        (PressureResource::Cpu, &mut stats.cpu),
+        (PressureResource::Memory, &mut stats.memory),
+        (PressureResource::Io, &mut stats.io),
+        (PressureResource::Irq, &mut stats.irq),
     ];
     for (resource, place) in places {
         if let Some(text) = files.text(resource.file())? {

@@ -32,8 +32,8 @@ impl Cgroup {
     /// Refuses a memory limit below what is in use, if that is wanted: systemd sets it, and asks nobody.
     pub(crate) fn check_before_update(&self, resources: &Resources) -> Result<()> {
         let memory = resources.memory.as_ref().filter(|memory| memory.check_before_update);
-        match (memory.and_then(|memory| memory.limit).filter(|&limit| limit > 0), self.v2()?) {
-            (Some(limit), Some(dir)) => v2::memory::enough(&dir, limit),
+        match (memory, self.v2()?) {
+            (Some(memory), Some(dir)) => v2::memory::check(&dir, memory),
             _ => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use super::undo::Moved;
 use super::unit::Unit;
 use super::value::Value;
 use crate::active::Active;
+use crate::migrate::Held;
 use crate::{Adjusted, Cgroup, DeviceRule, Error, ErrorKind, Hierarchies, Layout, Resources, Result};
 
 /// The unit that a cgroup is.
@@ -100,7 +101,15 @@ impl Managed {
 
     /// Stops the unit, in which no process is left, and makes systemd forget it.
     pub(crate) fn stop(&self, cgroup: &Cgroup) -> Result<()> {
+        // Of this name there may be another one by now, with somebody else's processes in it.
+        let ours = self.systemd.control_group(&self.name)?.is_none_or(|path| is_of(cgroup, &path));
+        if !ours {
+            clear_slices(cgroup);
+            return Ok(());
+        }
         self.systemd.stop(&self.name)?;
+        // Before it was stopped, systemd may have made again what was removed by hand.
+        cgroup.remove()?;
         clear_slices(cgroup);
         self.systemd.reset_failed(&self.name)
     }
@@ -163,13 +172,21 @@ impl Managed {
             && self.layout != Layout::V2
             && !cgroup.frozen().unwrap_or(true)
             && !cgroup.all_pids()?.contains(&own);
-        if freeze {
-            cgroup.freeze()?;
+        if !freeze {
+            return action();
         }
+        cgroup.freeze()?;
+        let held = Held(cgroup);
         let done = action();
-        let thawed = if freeze { cgroup.thaw() } else { Ok(()) };
-        done.and(thawed)
+        std::mem::forget(held);
+        done.and(cgroup.thaw())
     }
+}
+
+/// Tells whether a unit's cgroup, from the root of what systemd manages, is this one.
+fn is_of(cgroup: &Cgroup, path: &Path) -> bool {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    cgroup.paths().values().any(|whole| whole.ends_with(relative))
 }
 
 const POLICY: &str = "DevicePolicy";

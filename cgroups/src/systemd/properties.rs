@@ -31,7 +31,7 @@ pub struct Present {
     pub bfq: bool,
 }
 
-const TASKS: &str = "TasksMax";
+const PIDS: &str = "pids.max";
 /// The period that the kernel begins with.
 const PERIOD: u64 = 100_000;
 /// systemd keeps the quota as microseconds per second, and rounds it to these when it writes it down.
@@ -39,6 +39,39 @@ const GRAIN: u128 = 10_000;
 const SECOND: u128 = 1_000_000;
 /// What systemd says for "as much as there is".
 pub(super) const INFINITY: u64 = u64::MAX;
+
+/// What a translation sets of a unit that is there already.
+const LIMITS: [&str; 20] = [
+    "AllowedCPUs",
+    "AllowedMemoryNodes",
+    "BlockIODeviceWeight",
+    "BlockIOReadBandwidth",
+    "BlockIOWeight",
+    "BlockIOWriteBandwidth",
+    "CPUQuotaPerSecUSec",
+    "CPUQuotaPeriodUSec",
+    "CPUShares",
+    "CPUWeight",
+    "IODeviceWeight",
+    "IOWeight",
+    "MemoryHigh",
+    "MemoryLimit",
+    "MemoryLow",
+    "MemoryMax",
+    "MemoryMin",
+    "MemorySwapMax",
+    "MemoryZSwapMax",
+    "TasksMax",
+];
+
+impl Property {
+    /// Whether it is a limit that an older systemd may not know, and that is then left to the files.
+    pub(super) fn is_limit(&self) -> bool {
+        LIMITS.contains(&self.name.as_str())
+            || (self.name.starts_with("IO") && self.name.ends_with("Max"))
+            || ["DeviceAllow", "DevicePolicy"].contains(&self.name.as_str())
+    }
+}
 
 impl Present {
     /// A unit that is about to be made.
@@ -97,8 +130,8 @@ impl Translation {
     /// | `block_io`'s reads and writes in a second | `IOReadIOPSMax`, `IOWriteIOPSMax` | – |
     /// | `unified` | those of its keys that systemd has a word for | – |
     ///
-    /// A quota is rounded up to the next hundredth of a processor, which is what systemd keeps; this and the 1 in
-    /// `TasksMax` are [reported](Translation::adjusted). Huge pages, RDMA, misc and marks of traffic are left to the
+    /// A quota is rounded up to the next hundredth of a processor, which is what systemd keeps; this and the 1 for
+    /// 0 processes are [reported](Translation::adjusted). Huge pages, RDMA, misc and marks of traffic are left to the
     /// files: systemd has no words for them.
     ///
     /// ```
@@ -154,12 +187,18 @@ impl Translation {
 
     /// Says how many processes there may be.
     pub(super) fn tasks(&mut self, limit: u64) {
-        // To systemd 0 means that nothing is set; 1 is as close: the process that is there.
-        self.adjusted.retain(|adjusted| adjusted.file != Path::new(TASKS));
+        // To systemd 0 means that nothing is set; 1 is as close: the process that is there. The file gets the same, for
+        // systemd writes it once more some time later.
+        self.adjusted.retain(|adjusted| adjusted.file != Path::new(PIDS));
         if limit == 0 {
-            self.adjust(TASKS, "0", "1");
+            self.adjust(PIDS, "0", "1");
+            if let Some(text) = self.resources.unified.get_mut(PIDS) {
+                "1".clone_into(text);
+            } else if let Some(pids) = &mut self.resources.pids {
+                pids.limit = Some(1);
+            }
         }
-        self.put(TASKS, limit.max(1));
+        self.put("TasksMax", limit.max(1));
     }
 
     pub(super) fn adjust(&mut self, name: &str, wanted: impl Display, got: impl Display) {
@@ -216,7 +255,8 @@ impl Translation {
                 self.adjust(if present.v2() { "cpu.max" } else { "cpu.cfs_quota_us" }, quota, rounded);
             }
             if let Some(cpu) = &mut self.resources.cpu {
-                cpu.quota = i64::try_from(rounded).ok();
+                // What is beyond is as much as there is.
+                cpu.quota = Some(i64::try_from(rounded).unwrap_or(-1));
             }
         }
     }
@@ -393,13 +433,13 @@ mod tests {
     }
 
     #[test]
-    fn no_process_at_all_is_said_as_one_and_written_as_none() {
+    fn no_process_at_all_is_said_and_written_as_one() {
         // T63
         for (limit, tasks) in [(0, 1), (1, 1), (100, 100), (-1, u64::MAX)] {
             let resources = Resources { pids: Some(Pids { limit: Some(limit) }), ..Resources::default() };
             assert_eq!(said(&resources, &v1()), [format!("TasksMax={tasks}")]);
             let written = Translation::new(&resources, &v2()).unwrap().resources;
-            assert_eq!(written.pids.unwrap().limit, Some(limit));
+            assert_eq!(written.pids.unwrap().limit, Some(if limit == 0 { 1 } else { limit }));
         }
     }
 
@@ -428,7 +468,7 @@ mod tests {
         assert!(told(&quota(34_000), &v2()).is_empty());
         assert!(told(&quota(-1), &v2()).is_empty());
         let mut none = Resources { pids: Some(Pids { limit: Some(0) }), ..Resources::default() };
-        assert_eq!(told(&none, &v2()), [r#""TasksMax": 1 instead of 0"#]);
+        assert_eq!(told(&none, &v2()), [r#""pids.max": 1 instead of 0"#]);
         // The map wins, and with it what is to be told.
         none.unified.insert("pids.max".to_owned(), "5".to_owned());
         assert!(told(&none, &v2()).is_empty());

@@ -9,18 +9,21 @@ use super::value::{Property, Value};
 use crate::Result;
 
 impl Systemd {
-    /// Changes properties of a unit until it ends; those that this systemd doesn't know are left out.
+    /// Changes properties of a unit until it ends.
+    ///
+    /// Limits that a [`Translation`](super::Translation) has and that this systemd doesn't know are left out.
     ///
     /// # Errors
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) for a unit that isn't there, [`InvalidInput`](crate::ErrorKind::InvalidInput) for a
-    /// value that systemd refuses, [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    /// value that systemd refuses and for another property that there isn't or that can't be changed, [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
     pub fn set_properties(&self, name: &str, properties: &[Property]) -> Result<()> {
         checked(name)?;
-        let mut properties: Vec<_> = properties.iter().map(|property| (property.clone(), true)).collect();
+        let mut properties: Vec<_> =
+            properties.iter().map(|property| (property.clone(), property.is_limit())).collect();
         loop {
             let unknown = self.unknown_properties();
-            properties.retain(|(property, _)| !unknown.contains(&property.name));
+            properties.retain(|(property, optional)| !optional || !unknown.contains(&property.name));
             if properties.is_empty() {
                 return Ok(());
             }

@@ -58,7 +58,10 @@ impl Systemd {
                 Err(failure) if failure.is("UnitExists") && !slices.is_empty() => slices.clear(),
                 Err(failure) if failure.names(UNNEEDED) && !slices.is_empty() => slices.clear(),
                 Err(failure) if failure.is("UnitExists") && unit.is_slice() => {
-                    return self.set_properties(unit.name(), &unit.given_limits()).map(|()| false);
+                    // What only a new unit can be told is left out.
+                    let mut limits = unit.given_limits();
+                    limits.retain(|limit| limit.name != "OOMPolicy");
+                    return self.set_properties(unit.name(), &limits).map(|()| false);
                 }
                 Err(failure) if failure.is("UnitExists") && !forgotten => {
                     forgotten = true;

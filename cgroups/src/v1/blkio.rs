@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use crate::file::Dir;
 use crate::resources::{BlockIo, unsupported};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The file of CFQ, which Linux 5.0 lost, and that of BFQ, which has it since then.
 const WEIGHT: [&str; 2] = ["blkio.bfq.weight", "blkio.weight"];
@@ -61,7 +61,9 @@ pub(crate) fn no_leaf_weight(io: &BlockIo) -> Result<()> {
 /// Says what the kernel means by refusing a device.
 pub(crate) fn no_disk(error: Error) -> Error {
     match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-        Errno::ENODEV | Errno::ENXIO => error.note("there is no such disk (a partition is none)"),
+        Errno::ENODEV | Errno::ENXIO => {
+            error.note("there is no such disk (a partition is none)").kind_is(ErrorKind::InvalidInput)
+        }
         Errno::EOPNOTSUPP => error.note("the scheduler of this disk knows no weights"),
         _ => error,
     }

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use crate::bandwidth::{Bandwidth, ancestors, below};
 use crate::file::Dir;
-use crate::resources::{Cpu, invalid};
+use crate::resources::{Cpu, invalid, unsupported};
 use crate::{Error, ErrorKind, Result};
 
 /// Of these the kernel keeps every one as it is.
@@ -19,8 +19,8 @@ const RT_RUNTIME: &str = "cpu.rt_runtime_us";
 const RT_PERIOD: &str = "cpu.rt_period_us";
 
 pub(crate) fn set(dir: &Dir, cpu: &Cpu) -> Result<()> {
-    if let Some(weight) = cpu.weight {
-        return Err(invalid("cpu.weight", weight, "cgroup v1 has shares instead"));
+    if let Some(weight) = cpu.weight.filter(|&n| n != 0) {
+        return Err(unsupported("cpu.weight", weight, "cgroup v1 has shares instead"));
     }
     let mut values = Vec::new();
     if let Some(shares) = cpu.shares.filter(|&n| n != 0) {

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 
 use crate::bandwidth::{ancestors, below};
-use crate::cpulist::members;
+use crate::cpulist::{members, ranges};
 use crate::file::Dir;
 use crate::resources::Cpuset;
 use crate::{Error, ErrorKind, Result};
@@ -27,8 +27,8 @@ fn refused(dir: &Dir, file: &str, value: &str, error: Error) -> Error {
     let theirs = |dir: &Dir| dir.read(file).ok().and_then(|list| members(&list));
     for parent in ancestors(dir, file) {
         if let Some(list) = theirs(&parent).filter(|list| !wanted.is_subset(list)) {
-            let missing: Vec<_> = wanted.difference(&list).map(u32::to_string).collect();
-            let note = format!("{:?} above it doesn't have {}", parent.path(), missing.join(","));
+            let missing = ranges(wanted.difference(&list).copied());
+            let note = format!("{:?} above it doesn't have {missing}", parent.path());
             return error.note(note).kind_is(ErrorKind::InvalidInput);
         }
     }
@@ -49,7 +49,11 @@ pub(crate) fn inherit(parent: &Dir, child: &Dir, is_new: bool) -> Result<()> {
             None => (plain, parent.read(plain)?),
         };
         if is_new || child.read(name)?.trim().is_empty() {
-            child.write(name, theirs.trim())?;
+            match child.write(name, theirs.trim()) {
+                // A sibling has some of them for itself alone: nobody can enter until it was said which ones.
+                Err(e) if e.is(Errno::EINVAL) => {}
+                result => result?,
+            }
         }
     }
     Ok(())

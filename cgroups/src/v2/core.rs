@@ -53,8 +53,18 @@ pub(crate) fn enable_threaded(dir: &Dir, refused: &mut Refused) -> Result<()> {
 /// One write enables all or none of them, so what is refused together is tried one by one.
 fn hand_down(missing: &[&str], refused: &mut Refused, write: impl Fn(&str) -> Result<()>) {
     let all: Vec<_> = missing.iter().map(|c| format!("+{c}")).collect();
-    if all.is_empty() || write(&all.join(" ")).is_ok() {
+    if all.is_empty() {
         return;
+    }
+    match write(&all.join(" ")) {
+        Ok(()) => return,
+        // Somebody came meanwhile. One by one, some would be taken, and make a threaded cgroup of it.
+        Err(error) if error.is(Errno::EBUSY) => {
+            let error = explained(error).to_string();
+            refused.extend(missing.iter().map(|controller| ((*controller).to_owned(), error.clone())));
+            return;
+        }
+        Err(_) => {}
     }
     for (controller, word) in missing.iter().zip(&all) {
         if let Err(error) = write(word) {
@@ -115,6 +125,7 @@ fn explained(error: Error) -> Error {
     match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
         Errno::EINVAL => error.note("realtime processes keep the cpu controller where it is"),
         Errno::EOPNOTSUPP => error.note("the cgroup is threaded"),
+        Errno::EBUSY => error.note("a cgroup with processes of its own can't hand controllers down"),
         _ => error,
     }
 }

@@ -12,15 +12,9 @@ const RESERVATION: &str = "memory.low";
 pub(crate) fn set(dir: &Dir, memory: &Memory, report: &mut Report) -> Result<()> {
     only_v1(memory)?;
     let limit = memory.limit.unwrap_or(0);
-    let both = memory.swap.unwrap_or(0);
-    let swap = swap_of(both, if limit == 0 && both > 0 { in_force(dir)? } else { limit })?;
-    if memory.check_before_update && limit > 0 {
-        enough(dir, limit)?;
-    }
-    // Without swap accounting there is no such file; then no swap and any swap are as they were.
-    let swap = swap.filter(|&swap| swap > 0 || dir.has(SWAP));
-    if let (Some(swap), true) = (swap, memory.check_before_update) {
-        enough_swap(dir, swap)?;
+    let swap = swap(dir, memory)?;
+    if memory.check_before_update {
+        check(dir, memory)?;
     }
     let reservation = memory.reservation.filter(|&n| n != 0);
     let given = [(SWAP, swap), (LIMIT, Some(limit).filter(|&n| n != 0)), (RESERVATION, reservation)];
@@ -31,6 +25,22 @@ pub(crate) fn set(dir: &Dir, memory: &Memory, report: &mut Report) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// The swap to be written.
+fn swap(dir: &Dir, memory: &Memory) -> Result<Option<i64>> {
+    let (limit, both) = (memory.limit.unwrap_or(0), memory.swap.unwrap_or(0));
+    let swap = swap_of(both, if limit == 0 && both > 0 { in_force(dir)? } else { limit })?;
+    // Without swap accounting there is no such file; then no swap and any swap are as they were.
+    Ok(swap.filter(|&swap| swap > 0 || dir.has(SWAP)))
+}
+
+/// Refuses limits below what is in use.
+pub(crate) fn check(dir: &Dir, memory: &Memory) -> Result<()> {
+    if let Some(limit) = memory.limit.filter(|&limit| limit > 0) {
+        enough(dir, limit)?;
+    }
+    swap(dir, memory)?.map_or(Ok(()), |swap| enough_swap(dir, swap))
 }
 
 /// Refuses what v2 has no file for.
@@ -74,7 +84,7 @@ fn enough_swap(dir: &Dir, limit: i64) -> Result<()> {
 }
 
 /// v2 takes any limit at once, and kills until it holds.
-pub(crate) fn enough(dir: &Dir, limit: i64) -> Result<()> {
+fn enough(dir: &Dir, limit: i64) -> Result<()> {
     match dir.number("memory.current")? {
         Some(usage) if usage > limit as u64 => {
             let action = format!("set memory.limit {limit} of");

@@ -215,8 +215,13 @@ impl Machine {
 
     fn difference(&self) -> Left {
         let mut left = Left::default();
-        // One with processes is somebody's: of ours none runs any more.
-        for cgroup in cgroups().difference(&self.cgroups).filter(|cgroup| is_empty(cgroup)) {
+        // One with processes is somebody's: of ours none runs any more. Its own slices systemd makes and removes when
+        // it likes.
+        let is_systemds = |cgroup: &Path| {
+            cgroup.file_name().is_some_and(|name| ["system.slice", "user.slice"].iter().any(|slice| name == *slice))
+        };
+        let empty = |cgroup: &&PathBuf| !is_systemds(cgroup) && is_empty(cgroup);
+        for cgroup in cgroups().difference(&self.cgroups).filter(empty) {
             left.add("cgroup", cgroup.display());
         }
         for interface in interfaces().difference(&self.interfaces) {
