@@ -185,7 +185,7 @@ impl Value {
             }
             Value::Str(text) => Variant::Str(text.clone().into()),
             Value::Path(text) => Variant::ObjectPath(zbus::ObjectPath::try_from(text.clone())?),
-            Value::Signature(text) => Variant::Signature(signature(text)?),
+            Value::Signature(text) => Variant::Signature(one_type(text)?),
             Value::Variant(inner) => {
                 short(&inner.signature())?;
                 Variant::Variant(Box::new(inner.to_variant()?))
@@ -198,12 +198,7 @@ impl Value {
                 Variant::Structure(structure.build()?)
             }
             Value::Array(element, elements) => {
-                let kind = signature(element)?;
-                // The library takes several types in a row for a structure of them.
-                if kind.to_string() != *element {
-                    return Err(zbus::Error::Failure(format!("{element:?} is not one type")));
-                }
-                let mut array = Array::new(&kind);
+                let mut array = Array::new(&one_type(element)?);
                 for element in elements {
                     array.append(element.to_variant()?)?;
                 }
@@ -248,9 +243,15 @@ fn short(kind: &str) -> zbus::Result<()> {
     Ok(())
 }
 
-fn signature(text: &str) -> zbus::Result<Signature> {
+/// The library takes several types in a row for a structure of them, and would send that.
+fn one_type(text: &str) -> zbus::Result<Signature> {
     short(text)?;
-    Ok(Signature::try_from(text)?)
+    let kind = Signature::try_from(text)?;
+    if kind.to_string() == text {
+        Ok(kind)
+    } else {
+        Err(zbus::Error::Failure(format!("{text:?} is not one type")))
+    }
 }
 
 /// Writes the value for an error's line: a text in quotes, the rest plain.
@@ -325,6 +326,8 @@ mod tests {
             Value::Variant(Box::new(Value::Struct(many()))),
             Value::Variant(Box::new(Value::Array(format!("({})", "b".repeat(300)), Vec::new()))),
             Value::Signature("b".repeat(300)),
+            // Found later: it was sent as "(vsv)".
+            Value::Signature("vsv".to_owned()),
         ] {
             assert!(value.to_variant().is_err());
         }

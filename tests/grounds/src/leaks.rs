@@ -218,7 +218,9 @@ impl Machine {
         // One with processes is somebody's: of ours none runs any more. Its own slices systemd makes and removes when
         // it likes.
         let is_systemds = |cgroup: &Path| {
-            cgroup.file_name().is_some_and(|name| ["system.slice", "user.slice"].iter().any(|slice| name == *slice))
+            cgroup
+                .file_name()
+                .is_some_and(|name| ["system.slice", "user.slice"].iter().any(|slice| name == *slice))
         };
         let empty = |cgroup: &&PathBuf| !is_systemds(cgroup) && is_empty(cgroup);
         for cgroup in cgroups().difference(&self.cgroups).filter(empty) {
