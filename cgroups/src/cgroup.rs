@@ -483,10 +483,7 @@ impl Cgroup {
             match at_once {
                 Some(dir) => {
                     v2::core::kill(dir)?;
-                    let done = all_processes(dir.path()).unwrap_or_default();
-                    let others: Vec<_> =
-                        now.iter().copied().filter(|pid| done.binary_search(pid).is_err()).collect();
-                    self.kill_listed(&others)?;
+                    self.kill_listed(&self.only_elsewhere(&now, dir))?;
                 }
                 None => self.kill_listed(&now)?,
             }
@@ -501,6 +498,17 @@ impl Cgroup {
                 return Err(Error::at(ErrorKind::TimedOut, "kill all in", self.main(), why));
             }
         }
+    }
+
+    /// Those that are not in v2, and still in another hierarchy: who has just ended is in none.
+    fn only_elsewhere(&self, pids: &[u32], v2: &Dir) -> Vec<u32> {
+        let killed = all_processes(v2.path()).unwrap_or_default();
+        let elsewhere = self.paths.iter().filter(|(key, _)| !key.is_empty());
+        let mut still: Vec<_> =
+            elsewhere.flat_map(|(_, path)| all_processes(path).unwrap_or_default()).collect();
+        still.sort_unstable();
+        let is_left = |pid: &u32| killed.binary_search(pid).is_err() && still.binary_search(pid).is_ok();
+        pids.iter().copied().filter(is_left).collect()
     }
 
     /// Kills those processes that are in the cgroup while we hold a handle on them.

@@ -19,6 +19,12 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// What killing one by one needs: a number may have come to mean another process, a handle never does.
 pub(crate) const KILLING: [&str; 2] = ["pidfd_open", "pidfd_send_signal"];
 
+/// Asks for what killing takes where there is no `cgroup.kill`.
+pub(crate) fn can_kill(cgroup: &Cgroup) -> Result<(), Stop> {
+    let at_once = cgroup.paths().get("").is_some_and(|path| path.join("cgroup.kill").exists());
+    if at_once { Ok(()) } else { grounds::calls(&KILLING) }
+}
+
 /// A name that no other test has.
 pub(crate) fn name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);

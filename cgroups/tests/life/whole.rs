@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::Pid;
 
-use crate::scene::{LONG, Shell, fresh, says, v1, v1_alone, v2, v2_alone};
+use crate::scene::{KILLING, LONG, Shell, can_kill, fresh, says, v1, v1_alone, v2, v2_alone};
 
 pub(crate) fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
@@ -64,6 +64,7 @@ fn dig(path: &Path) -> Outcome {
 /// A container with a cgroup of its own can make such a thing in it.
 fn a_tree_deeper_than_any_path_is_killed_and_removed() -> Outcome {
     let active = fresh()?;
+    can_kill(&active)?;
     for path in active.paths().values() {
         dig(path)?;
     }
@@ -81,6 +82,7 @@ fn a_tree_deeper_than_any_path_is_killed_and_removed() -> Outcome {
 /// Without `cgroup.kill` it used to return while they were still ending.
 fn after_a_kill_nobody_is_there() -> Outcome {
     let active = fresh()?;
+    can_kill(&active)?;
     let mut shells = Vec::new();
     for _ in 0..20 {
         shells.push(active.spawn(sleeping("sleep 1000 & sleep 1000"))?);
@@ -107,6 +109,7 @@ fn ended(mut child: Child) {
 fn children_born_while_their_parent_is_moved_come_along() -> Outcome {
     for _ in 0..20 {
         let active = fresh()?;
+        can_kill(&active)?;
         let mut command = sleeping("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done; wait");
         let mut parent = command.process_group(0).spawn()?;
         active.add(parent.id())?;
@@ -130,6 +133,7 @@ fn children_born_while_their_parent_is_moved_come_along() -> Outcome {
 
 fn a_program_begins_in_its_cgroup_with_all_that_it_starts() -> Outcome {
     let active = fresh()?;
+    can_kill(&active)?;
     let child = active.spawn(sleeping("sleep 1000 & sleep 1000 & wait"))?;
     let name = active.paths().values().next().and_then(|path| path.file_name()).expect("its name").to_owned();
     let text = fs::read_to_string(format!("/proc/{}/cgroup", child.id()))?;
@@ -202,6 +206,7 @@ fn the_end_of_a_job_is_waited_for() -> Outcome {
 }
 
 fn who_is_there_in_one_hierarchy_alone_is_killed_too() -> Outcome {
+    grounds::calls(&KILLING)?;
     let active = fresh()?;
     let (one, _) = (v1(&active, "pids")?, v2(&active)?);
     let mut shell = Shell::new("echo")?;
