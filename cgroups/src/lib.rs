@@ -1,18 +1,24 @@
 //! Control groups of Linux: v1, v2 and hybrid.
 //!
-//! Half a processor and 64 MiB for this process and what it starts:
+//! Half a processor and 64 MiB for a program and all that it starts:
 //!
 //! ```no_run
-//! let mut resources = cgroups::Resources::default();
-//! resources.cpu.get_or_insert_default().quota = Some(50_000);
-//! resources.memory.get_or_insert_default().limit = Some(64 << 20);
+//! let mut limits = cgroups::Resources::default();
+//! limits.cpu.get_or_insert_default().quota = Some(50_000); // microseconds of each 100,000: half a processor
+//! limits.memory.get_or_insert_default().limit = Some(64 << 20); // bytes
 //!
-//! let active = cgroups::apply("jobs/1", &resources, std::process::id())?;
-//! println!("{:?}", active.stats()?.memory);
-//! # Ok::<(), cgroups::Error>(())
+//! let job = cgroups::Cgroup::create(&cgroups::Hierarchies::detect()?, "jobs/1")?;
+//! job.set(&limits)?;
+//! let status = job.spawn(std::process::Command::new("make"))?.wait()?;
+//! println!("{status}, {:?}", job.stats()?.memory);
+//! job.kill()?; // what it left running
+//! job.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Beneath it, [`Hierarchies`] tells what is mounted, [`Cgroup`] names one cgroup in all of it, [`Active`] is a
+//! [`apply`] does that to a process that runs already, in one call.
+//!
+//! [`Hierarchies`] tells what is mounted, [`Cgroup`] names one cgroup in all of it, [`Active`] is a
 //! cgroup that goes again unless it is kept, [`Resources`] and [`DeviceRule`] are what it may use, and [`Stats`] what
 //! it used, once or, by a [`Sampler`], again and again. The same program runs on v1, v2 and on machines with both;
 //! what a machine doesn't have is an error that names the controller. What the kernel rounds is told too:

@@ -36,20 +36,25 @@ pub enum Driver {
 ///
 /// ```no_run
 /// # #[cfg(feature = "systemd")] {
+/// use std::process::{Command, Stdio};
 /// use cgroups::{Driver, Hierarchies, Manager, Resources};
 /// use cgroups::systemd::{Systemd, Unit};
 ///
-/// let pid = std::process::id();
+/// // It waits for its input, so that it starts nothing before it is limited.
+/// let mut job = Command::new("sh").arg("-c").arg("read go; exec make").stdin(Stdio::piped()).spawn()?;
 /// let driver = match Systemd::detect()? {
 ///     Some(systemd) => Driver::Systemd(systemd, Box::new(Unit::scope("job-1.scope")?)),
 ///     None => Driver::Raw("jobs/1".into()),
 /// };
 /// let mut limits = Resources::default();
 /// limits.memory.get_or_insert_default().limit = Some(64 << 20);
-/// let job = Manager::apply(&Hierarchies::detect()?, driver, pid, &limits)?;
-/// println!("{:?}", job.stats()?.memory);
+/// let manager = Manager::apply(&Hierarchies::detect()?, driver, job.id(), &limits)?;
+/// drop(job.stdin.take()); // go
+/// println!("{}, {:?}", job.wait()?, manager.stats()?.memory);
+/// manager.kill()?; // what it left running
+/// manager.remove()?;
 /// # }
-/// # Ok::<(), cgroups::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// An ordinary user asks their own systemd, which has what the administrator delegated to it (`Delegate=` of
