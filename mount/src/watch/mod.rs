@@ -171,7 +171,7 @@ impl Watcher {
         status.is_root == Some(true) && mount.is_some_and(|mount| mount.mount_point == Path::new("/"))
     }
 
-    /// Returns the mounts as they are after the last event.
+    /// Returns the mounts as they are after the last event, in no order that means anything.
     ///
     /// That is the table at the beginning, before the first event is asked for; and whenever
     /// [`try_next`](Self::try_next) has returned `None`. In between, events may wait of which the result is in
