@@ -129,6 +129,13 @@ impl Active {
         }
     }
 
+    /// Leaves a hierarchy out, and remembers why for whoever wants a limit of it.
+    pub(crate) fn pass_over(&mut self, mark: usize, hierarchy: &Hierarchy, why: &Error) {
+        self.undo_to(mark);
+        let controllers = hierarchy.key.split(',').map(str::to_owned);
+        self.cgroup.refused.extend(controllers.map(|controller| (controller, why.to_string())));
+    }
+
     /// Makes one directory and nothing more: no controller is handed down to it.
     pub(crate) fn make_bare(&mut self, parent: &Hierarchy, name: &Path) -> Result<()> {
         let dir = Dir::open(&parent.mount_point)?;

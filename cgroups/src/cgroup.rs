@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::unistd::{AccessFlags, faccessat};
 
 use crate::active::Active;
 use crate::delegate::is_root;
@@ -679,7 +681,7 @@ impl Cgroup {
     pub(crate) fn place_named(&self, v1: &str, v2: &str) -> Result<Place> {
         match self.figures(v1)? {
             Some(Place::V2(dir)) if !has_controller(&dir, v2)? => {
-                Err(self.missing(v2, v2::core::not_here(&dir, v2)))
+                Err(self.missing(v2, &v2::core::not_here(&dir, v2)))
             }
             Some(place) => Ok(place),
             None => Err(self.missing(v1, "no mounted hierarchy has it")),
@@ -719,10 +721,38 @@ pub(crate) fn enter(path: &Path, pid: u32) -> Result<()> {
             Err(e) if e.is(Errno::EINVAL) && dir.number("cpu.rt_runtime_us").is_ok_and(|n| n == Some(0)) => {
                 return Err(e.note("realtime processes need cpu.realtime_runtime"));
             }
+            Err(e) if e.is(Errno::EACCES) => return Err(not_allowed(&dir, pid, e)),
             Err(e) => return Err(refusal(e)),
             Ok(()) => return Ok(()),
         }
     }
+}
+
+/// Says what else a user has to own to move a process, where the file that was written is theirs already.
+fn not_allowed(dir: &Dir, pid: u32, error: Error) -> Error {
+    if !may_write_processes(dir) {
+        return error;
+    }
+    if !dir.is_cgroup(true).unwrap_or(false) {
+        return error.note("on cgroup v1 a user may move their own processes only");
+    }
+    let membership = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let was = Hierarchies::with_membership(&membership).ok().and_then(|found| found.own().remove(""));
+    let common = was.as_deref().and_then(|was| dir.path().ancestors().find(|above| was.starts_with(above)));
+    match common {
+        Some(above) if !Dir::open(above).is_ok_and(|above| may_write_processes(&above)) => {
+            error.note(format!(
+                "it comes from {was:?}, so that {:?} has to be writable too",
+                above.join("cgroup.procs"),
+                was = was.as_deref().unwrap_or(above)
+            ))
+        }
+        _ => error,
+    }
+}
+
+fn may_write_processes(dir: &Dir) -> bool {
+    faccessat(dir.as_fd(), "cgroup.procs", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
 }
 
 /// Says what the kernel means when it doesn't let a process in.

@@ -40,6 +40,8 @@ pub(crate) struct Hierarchy {
     /// The controllers as `/proc/self/cgroup` lists them: `cpu,cpuacct`, `name=systemd`; empty for v2.
     pub(crate) key: String,
     pub(crate) mount_point: PathBuf,
+    /// The cgroup that is mounted there: `/`, unless a container sees its own part alone, or somebody's bind mount.
+    pub(crate) root: PathBuf,
     /// The caller's cgroup relative to the mount point; `None` where this mount doesn't show it.
     pub(crate) own: Option<PathBuf>,
 }
@@ -113,6 +115,7 @@ impl Hierarchies {
             let candidates = visible.iter().filter(|m| is_of(m, &key)).map(|m| Hierarchy {
                 key: key.clone(),
                 mount_point: m.mount_point.clone(),
+                root: m.root.clone(),
                 own: path.as_deref().and_then(|path| beneath(&m.root, path)).map(Path::to_owned),
             });
             // A bind mount may show a part that the caller isn't in; any mount that does is better.
@@ -198,7 +201,7 @@ pub(crate) fn join(base: &Path, relative: &Path) -> PathBuf {
 }
 
 /// Returns the rest of a path below a mount's root.
-fn beneath<'a>(root: &Path, path: &'a Path) -> Option<&'a Path> {
+pub(crate) fn beneath<'a>(root: &Path, path: &'a Path) -> Option<&'a Path> {
     // Of an empty root, which no kernel writes, the rest would be absolute and lead out of the mount.
     path.strip_prefix(root).ok().filter(|rest| rest.is_relative())
 }

@@ -49,6 +49,13 @@
 //!
 //! `systemd`: cgroups as transient units of systemd's.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Links to what only a feature brings.
+#![cfg_attr(
+    not(all(feature = "systemd", feature = "tokio", feature = "serde")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
 mod active;
 mod adjusted;
 mod bandwidth;

@@ -10,7 +10,7 @@ use crate::systemd::{Managed, Systemd, Unit};
 use crate::{Adjusted, Cgroup, DeviceRule, Hierarchies, Resources, Result};
 
 /// Who makes a cgroup, and where.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Driver {
     /// This process, by the files; the path begins at the root of each hierarchy, as for [`Cgroup::create`].
@@ -80,7 +80,7 @@ pub enum Driver {
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[doc(alias = "ActiveCgroup")]
 pub struct Manager {
     cgroup: Cgroup,
@@ -95,7 +95,7 @@ impl Manager {
     /// A scope of systemd's is made around the process, so that it is limited from the first moment. In hierarchies
     /// that systemd does nothing in (cpuset, freezer and others of v1) the same path is made by hand, and controllers
     /// of v2 that systemd doesn't know are handed down beside its own. [`adjusted`](Manager::adjusted) tells what was
-    /// rounded.
+    /// rounded. Children that the process has already stay outside.
     ///
     /// # Errors
     ///

@@ -28,6 +28,10 @@ impl Cgroup {
     /// hierarchies with it stays where it is in the others. Whoever keeps forking is frozen for a moment, unless the
     /// caller is among them. The other cgroup may lie below this one; what is in it already stays there.
     ///
+    /// Like every move by number, it is blind for one thing: should a process end between the look and the move, and
+    /// its number go to a new one elsewhere in that moment, the new one is moved. Numbers are given out in a circle of
+    /// at least 32,768, so that a machine would have to start that many processes meanwhile.
+    ///
     /// # Errors
     ///
     /// [`TimedOut`](ErrorKind::TimedOut) after ten seconds; [`InvalidInput`](ErrorKind::InvalidInput) for the root of a

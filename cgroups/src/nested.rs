@@ -1,6 +1,5 @@
 //! Cgroups below others: one's own ones above all, which is where an ordinary user begins.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -116,20 +115,15 @@ impl Cgroup {
     pub fn create_where_allowed(hierarchies: &Hierarchies, path: impl AsRef<Path>) -> Result<Option<Active>> {
         let relative = checked(path.as_ref())?;
         let mut active = Active::new();
-        let mut refused = BTreeMap::new();
         for hierarchy in hierarchies.iter() {
             let mark = active.mark();
             let own = hierarchy.own.as_deref().ok_or_else(|| outside(hierarchy));
             match own.and_then(|own| active.make(hierarchy, &join(own, &relative))) {
                 Ok(()) => {}
-                Err(e) if may_be_passed_over(&e) => {
-                    active.undo_to(mark);
-                    refused.extend(hierarchy.key.split(',').map(|c| (c.to_owned(), e.to_string())));
-                }
+                Err(e) if may_be_passed_over(&e) => active.pass_over(mark, hierarchy, &e),
                 Err(e) => return Err(e),
             }
         }
-        active.cgroup.refused.extend(refused);
         Ok(Some(active).filter(|active| !active.paths().is_empty()))
     }
 
@@ -138,6 +132,7 @@ impl Cgroup {
         self.paths.iter().map(|(key, path)| Hierarchy {
             key: key.clone(),
             mount_point: path.clone(),
+            root: "/".into(),
             own: None,
         })
     }
@@ -145,7 +140,7 @@ impl Cgroup {
 
 /// What an ordinary user meets where nothing was delegated: the three ways of not being allowed, and no cgroup of
 /// one's own in sight.
-fn may_be_passed_over(error: &Error) -> bool {
+pub(crate) fn may_be_passed_over(error: &Error) -> bool {
     [Errno::EPERM, Errno::EACCES, Errno::EROFS].iter().any(|&errno| error.is(errno))
         || (error.kind() == ErrorKind::NotFound && error.raw_os_error().is_none())
 }

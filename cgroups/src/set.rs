@@ -92,7 +92,7 @@ impl Cgroup {
         let controller = key.split('.').next().unwrap_or_default();
         let Some(dir) = self.v2()? else { return Err(self.missing(controller, "there is no v2 hierarchy")) };
         if controller != "cgroup" && !has_controller(&dir, controller)? {
-            return Err(self.missing(controller, v2::core::not_here(&dir, controller)));
+            return Err(self.missing(controller, &v2::core::not_here(&dir, controller)));
         }
         // Files such as io.max take one device at a time. Nothing is a value too: it clears a list.
         let nothing = value.is_empty().then_some("");

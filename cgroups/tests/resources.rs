@@ -593,5 +593,8 @@ fn what_is_written_by_name_is_compared() -> Outcome {
     // Thirty digits the kernel would take, and keep others.
     let error = refused(&active, &unified(file, "999999999999999999999999999999"));
     says(&error, ErrorKind::InvalidInput, "64 bits");
+    // More than a page no control file takes.
+    let error = refused(&active, &unified("cgroup.max.depth", &"9".repeat(100_000)));
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{:.200}", error.to_string());
     Ok(())
 }

@@ -505,6 +505,12 @@ fn what_is_frozen_stays_so_when_systemd_reloads() -> Outcome {
     more.pids.get_or_insert_default().limit = Some(99);
     job.manager.set(&more)?;
     assert!(job.manager.frozen()?);
+    // T18: on v1 it is frozen for new device rules; what was frozen before isn't thawed after them.
+    if !systemd()?.is_user() {
+        job.manager.set_devices(&[DeviceRule::all(false)])?;
+        job.manager.set_devices(&[DeviceRule::all(true)])?;
+        assert!(job.manager.frozen()?);
+    }
     // And it can be stopped as it is.
     job.manager.kill()?;
     systemd()?.stop(job.unit())?;

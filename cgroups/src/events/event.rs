@@ -8,6 +8,7 @@
 /// [`memory.events`, `cgroup.events`]: https://docs.kernel.org/admin-guide/cgroup-v2.html
 /// [`pids.events`]: https://docs.kernel.org/admin-guide/cgroup-v1/pids.html
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Event {
     /// Memory was taken although less than `memory.low` was in use: the protection was not kept. Only v2.
@@ -53,6 +54,7 @@ pub enum Event {
 
 /// How often something happened since it was last told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Count {
     /// How often, here and below. At least once.
@@ -67,6 +69,7 @@ pub struct Count {
 /// The kernel judges by how much of what it looked at could be taken back. On v2 there is
 /// [`PressureTrigger`](crate::PressureTrigger).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PressureLevel {
     /// Memory is being taken back for new allocations.
     Low,

@@ -75,6 +75,48 @@ impl Display for DeviceRule {
     }
 }
 
+/// Reads what `Display` writes, and the single `a` of v1, which is everything. The rule allows.
+///
+/// ```
+/// let rule: cgroups::DeviceRule = "c 1:3 rwm".parse()?;
+/// assert!(rule.allow);
+/// assert_eq!((rule.major, rule.minor), (Some(1), Some(3)));
+/// # Ok::<(), cgroups::Error>(())
+/// ```
+impl FromStr for DeviceRule {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<DeviceRule> {
+        let wrong = |why: &str| Error::new(ErrorKind::InvalidInput, format!("device rule {text:?}: {why}"));
+        let number = |text: &str| match text {
+            "*" => Ok(None),
+            text => {
+                text.parse().map(Some).map_err(|_| wrong("a device's number is up to 4294967295, or \"*\""))
+            }
+        };
+        let words: Vec<_> = text.split_whitespace().collect();
+        let [kind, numbers, access] = words[..] else {
+            return if words == ["a"] {
+                Ok(DeviceRule::all(true))
+            } else {
+                Err(wrong("not as \"c 1:3 rwm\""))
+            };
+        };
+        let kind = match kind {
+            "a" => DeviceKind::All,
+            "b" => DeviceKind::Block,
+            "c" => DeviceKind::Char,
+            _ => return Err(wrong("the kind is a, b or c")),
+        };
+        let (major, minor) = numbers.split_once(':').ok_or_else(|| wrong("no colon between the numbers"))?;
+        let access: DeviceAccess = access.parse()?;
+        if access.is_empty() {
+            return Err(wrong("it gives nothing"));
+        }
+        Ok(DeviceRule { allow: true, kind, major: number(major)?, minor: number(minor)?, access })
+    }
+}
+
 impl Display for DeviceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -141,6 +183,13 @@ mod tests {
         assert_eq!(rule.to_string(), "c 1:* r");
         assert_eq!(DeviceRule::all(false).to_string(), "a *:* rwm");
         assert_eq!("mw".parse::<DeviceAccess>().unwrap().to_string(), "wm");
+        assert_eq!("c 1:* r".parse::<DeviceRule>().unwrap(), rule);
+        assert_eq!(" a ".parse::<DeviceRule>().unwrap(), DeviceRule::all(true));
+        for wrong in
+            ["", "c", "c 1:3", "d 1:3 r", "c 1 r", "c 1:3 x", "c -1:3 r", "c 4294967296:3 r", "c 1:3 r r"]
+        {
+            assert_eq!(wrong.parse::<DeviceRule>().unwrap_err().kind(), ErrorKind::InvalidInput, "{wrong}");
+        }
         assert_eq!("rx".parse::<DeviceAccess>().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

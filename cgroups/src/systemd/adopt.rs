@@ -5,15 +5,18 @@ use std::path::Path;
 use crate::active::Active;
 use crate::cgroup::has_controller;
 use crate::file::{Dir, children};
-use crate::hierarchy::{Hierarchy, checked, join};
+use crate::hierarchy::{Hierarchy, beneath, checked, join};
+use crate::nested::may_be_passed_over;
 use crate::{Cgroup, Hierarchies, Limit, Resources, Result, v2};
 
 impl Cgroup {
-    /// Takes a cgroup that somebody else made as it is, inhabited or not, and makes it where they didn't.
-    pub(crate) fn adopt(hierarchies: &Hierarchies, path: &Path) -> Result<Active> {
-        let relative = checked(path)?;
+    /// Takes a cgroup that somebody else made as it is, inhabited or not, and makes it where they didn't, as far as
+    /// an ordinary user may.
+    pub(crate) fn adopt(hierarchies: &Hierarchies, path: &Path, as_user: bool) -> Result<Active> {
         let mut active = Active::new();
         for hierarchy in hierarchies.iter() {
+            // systemd counts from the root of the machine, or of the cgroup namespace.
+            let relative = checked(beneath(&hierarchy.root, path).unwrap_or(path))?;
             let there = join(&hierarchy.mount_point, &relative);
             match Dir::open(&there) {
                 Ok(_) => {
@@ -22,7 +25,13 @@ impl Cgroup {
                     }
                     active.cgroup.paths.insert(hierarchy.key.clone(), there);
                 }
-                Err(e) if e.is_gone() => active.make(hierarchy, &relative)?,
+                Err(e) if e.is_gone() => {
+                    let mark = active.mark();
+                    match active.make(hierarchy, &relative) {
+                        Err(e) if as_user && may_be_passed_over(&e) => active.pass_over(mark, hierarchy, &e),
+                        result => result?,
+                    }
+                }
                 Err(e) => return Err(e),
             }
         }

@@ -22,13 +22,30 @@ pub(super) enum Goal {
     Inactive,
 }
 
+/// How a job ended.
+pub(super) struct Ended {
+    /// `done`, `failed`, `canceled`, `timeout`, `dependency`.
+    pub(super) result: String,
+    /// Whether systemd told of this job; else it is read off the unit's state, which may be another job's doing.
+    pub(super) told: bool,
+}
+
+impl Ended {
+    fn told(result: String) -> Ended {
+        Ended { result, told: true }
+    }
+
+    fn seen(result: &str) -> Ended {
+        Ended { result: result.to_owned(), told: false }
+    }
+}
+
 impl Peer {
-    /// Makes a call that begins a job, and waits for its end; returns how it went: `done`, `failed`, `canceled`,
-    /// `timeout`, `dependency`.
+    /// Makes a call that begins a job, and waits for its end.
     ///
     /// Should the connection be lost meanwhile, it looks for the state that the job leads to, and asks again if the
     /// call was not heard. A start that doesn't end in time is taken back.
-    pub(super) fn job(&self, unit: &str, call: &Call<'_>, goal: Goal) -> Answer<String> {
+    pub(super) fn job(&self, unit: &str, call: &Call<'_>, goal: Goal) -> Answer<Ended> {
         let until = self.deadline();
         let (mut begun, mut job) = (false, None);
         let result = self.with(until, |connection| {
@@ -63,11 +80,11 @@ fn run(
     call: &Call<'_>,
     job: &mut Option<String>,
     until: Deadline,
-) -> Answer<String> {
+) -> Answer<Ended> {
     let answer = connection.call(call, until)?;
     let object = answer.first().and_then(Value::as_str).unwrap_or_default().to_owned();
     *job = Some(object.clone());
-    end(connection, &object, until)
+    end(connection, &object, until).map(Ended::told)
 }
 
 /// After the connection was lost: the job may have ended, run, or never have been heard of.
@@ -77,32 +94,37 @@ fn resumed(
     call: &Call<'_>,
     goal: Goal,
     until: Deadline,
-) -> Answer<String> {
+) -> Answer<Ended> {
     match settled(connection, unit, goal, until)? {
-        Some(result) => return Ok(result),
-        None if goal == Goal::Inactive => return Ok("done".to_owned()),
+        Some(result) => return Ok(Ended::seen(result)),
+        None if goal == Goal::Inactive => return Ok(Ended::seen("done")),
         None => {}
     }
     listen(connection, until)?;
     match run(connection, call, &mut None, until) {
         // It had been heard, only later than it was looked for.
         Err(failure) if failure.is("UnitExists") => {
-            Ok(settled(connection, unit, goal, until)?.unwrap_or_else(|| "canceled".to_owned()))
+            Ok(Ended::seen(settled(connection, unit, goal, until)?.unwrap_or("canceled")))
         }
         result => result,
     }
 }
 
 /// Looks again and again whether a unit is as its job should leave it; `None` for one that is inactive.
-fn settled(connection: &mut Connection, unit: &str, goal: Goal, until: Deadline) -> Answer<Option<String>> {
+fn settled(
+    connection: &mut Connection,
+    unit: &str,
+    goal: Goal,
+    until: Deadline,
+) -> Answer<Option<&'static str>> {
     let mut wait = Wait::new(until.left()?);
     loop {
         let state = get(connection, &of_unit(unit), UNIT, "ActiveState", until)?;
         match state.as_str().unwrap_or_default() {
-            "active" if goal == Goal::Active => return Ok(Some("done".to_owned())),
+            "active" if goal == Goal::Active => return Ok(Some("done")),
             // Stopped is stopped, however that went.
             "failed" if goal == Goal::Inactive => return Ok(None),
-            "failed" => return Ok(Some("failed".to_owned())),
+            "failed" => return Ok(Some("failed")),
             "inactive" => return Ok(None),
             _ if wait.more() => {}
             _ => return Err(until.passed()),

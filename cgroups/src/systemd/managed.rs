@@ -15,7 +15,7 @@ use crate::migrate::Held;
 use crate::{Adjusted, Cgroup, DeviceRule, Error, ErrorKind, Hierarchies, Layout, Resources, Result};
 
 /// The unit that a cgroup is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Managed {
     systemd: Systemd,
     name: String,
@@ -127,7 +127,7 @@ impl Managed {
                 format!("find cgroup of systemd unit {:?}: it has none; has its process ended?", self.name);
             Error::new(ErrorKind::NotFound, why)
         })?;
-        let active = Cgroup::adopt(hierarchies, &path)?;
+        let active = Cgroup::adopt(hierarchies, &path, self.systemd.is_user())?;
         match self.fill(&active, pid, resources) {
             Ok(adjusted) => Ok((active.commit(), adjusted)),
             Err(error) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::address::{self, Address};
@@ -18,17 +18,18 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A systemd: the system's, or the calling user's own.
 ///
-/// It may be shared among threads; calls at the same time have a connection each. A connection that was closed, be it
-/// that the bus was started anew, is opened again, and what was asked is asked once more.
+/// It may be shared among threads, and cloned: calls at the same time have a connection each. A connection that was
+/// closed, be it that the bus was started anew, is opened again, and what was asked is asked once more.
 ///
 /// No call waits without end. An answer may take 30 seconds, and so may a job, unless
 /// [`with_timeout`](Systemd::with_timeout) says something else. A bus that takes no more guests is asked again for up
 /// to thirteen seconds.
+#[derive(Clone)]
 pub struct Systemd {
     pub(super) peer: Peer,
     user: bool,
     version: u32,
-    pub(super) unknown: Mutex<BTreeSet<String>>,
+    pub(super) unknown: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Systemd {
@@ -71,7 +72,7 @@ impl Systemd {
 
     fn connect(whom: &str, addresses: Vec<Address>, user: bool) -> Result<Systemd> {
         let peer = Peer::new(addresses, TIMEOUT);
-        let mut systemd = Systemd { peer, user, version: 0, unknown: Mutex::default() };
+        let mut systemd = Systemd { peer, user, version: 0, unknown: Arc::default() };
         let action = format!("connect to {whom}");
         let version = systemd.peer.get(ROOT, MANAGER, "Version").map_err(|e| e.into_error(&action))?;
         let text = version.as_str().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The way to a manager: where it is, and the connection that is kept between calls.
 
 use std::fmt::{self, Display};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,16 +17,17 @@ type Answer<T> = Result<T, Failure>;
 const TRIES: u32 = 7;
 const PAUSE: Duration = Duration::from_millis(100);
 
+#[derive(Clone)]
 pub(super) struct Peer {
-    addresses: Vec<Address>,
+    addresses: Arc<[Address]>,
     /// How long an answer may take, and a job may run.
     pub(super) timeout: Duration,
-    idle: Mutex<Option<Connection>>,
+    idle: Arc<Mutex<Option<Connection>>>,
 }
 
 impl Peer {
     pub(super) fn new(addresses: Vec<Address>, timeout: Duration) -> Peer {
-        Peer { addresses, timeout, idle: Mutex::default() }
+        Peer { addresses: addresses.into(), timeout, idle: Arc::default() }
     }
 
     pub(super) fn deadline(&self) -> Deadline {
@@ -90,7 +91,7 @@ impl Peer {
     fn open_first(&self, until: Deadline) -> Answer<Connection> {
         let mut reasons = Vec::new();
         let mut weightiest = None;
-        for address in &self.addresses {
+        for address in self.addresses.iter() {
             let opened = Connection::open(address, until).and_then(|mut connection| {
                 // A session's bus need not have a manager on it.
                 get(&mut connection, ROOT, MANAGER, "Version", until).map(|_| connection)

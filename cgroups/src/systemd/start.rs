@@ -1,7 +1,7 @@
 //! Starting and stopping units.
 
 use super::connection::Failure;
-use super::job::{Goal, kind_of_result};
+use super::job::{Ended, Goal, kind_of_result};
 use super::manager::Systemd;
 use super::name::{checked, expand_slice};
 use super::object::{listed, to_manager};
@@ -49,8 +49,15 @@ impl Systemd {
             let unknown = self.unknown_properties();
             properties.retain(|(property, optional)| !optional || !unknown.contains(&property.name));
             match self.start_once(unit.name(), &properties, &slices) {
-                Ok(result) if result == "done" => return Ok(true),
-                Ok(result) => {
+                // The connection was lost, and meanwhile somebody made a unit of that name.
+                Ok(Ended { result, told: false })
+                    if result == "done" && !unit.is_slice() && moved.none_inside(unit.name()) =>
+                {
+                    let why = format!("{action}: one runs, and no process of this one is in it");
+                    return Err(Error::new(ErrorKind::Busy, why));
+                }
+                Ok(Ended { result, .. }) if result == "done" => return Ok(true),
+                Ok(Ended { result, .. }) => {
                     let why = format!("{action}: its job ended as {result:?}");
                     return Err(self.undo(unit.name(), &moved, Error::new(kind_of_result(&result), why)));
                 }
@@ -84,7 +91,7 @@ impl Systemd {
         name: &str,
         properties: &[(Property, bool)],
         slices: &[String],
-    ) -> std::result::Result<String, Failure> {
+    ) -> std::result::Result<Ended, Failure> {
         // systemd itself stops them when nothing needs them: we would end whatever has come there meanwhile.
         let unneeded = [Property::new(UNNEEDED, true)];
         let slice = |name: &String| Value::Struct(vec![Value::Str(name.clone()), listed(&unneeded)]);
@@ -124,8 +131,8 @@ impl Systemd {
         let action = format!("stop systemd unit {name:?}");
         let arguments = vec![Value::from(name), Value::from("replace")];
         match self.peer.job(name, &to_manager("StopUnit", arguments), Goal::Inactive) {
-            Ok(result) if result == "done" => Ok(()),
-            Ok(result) => {
+            Ok(Ended { result, .. }) if result == "done" => Ok(()),
+            Ok(Ended { result, .. }) => {
                 drop(self.reset_failed(name));
                 Err(Error::new(kind_of_result(&result), format!("{action}: its job ended as {result:?}")))
             }

@@ -30,12 +30,29 @@ impl Moved {
 
     /// Those that are in the unit now, by what the kernel says.
     fn inside(&self, unit: &str) -> impl Iterator<Item = u32> {
-        let lies_in = move |pid: &u32| {
-            let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            text.lines().any(|line| line.split('/').any(|part| part == unit))
-        };
-        self.0.iter().map(|(pid, _)| *pid).filter(lies_in)
+        self.0.iter().map(|(pid, _)| *pid).filter(move |&pid| lies_in(pid, unit) == Some(true))
     }
+
+    /// Tells whether processes of these live, and not one of them in the unit.
+    pub(crate) fn none_inside(&self, unit: &str) -> bool {
+        let mut places = self.0.iter().filter_map(|(pid, _)| lies_in(*pid, unit)).peekable();
+        places.peek().is_some() && !places.any(|inside| inside)
+    }
+}
+
+/// Tells whether a process is in a unit, by what the kernel says; `None` for one that has ended, which v1 shows in the
+/// root until it is reaped.
+fn lies_in(pid: u32, unit: &str) -> Option<bool> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let inside = text.lines().any(|line| line.split('/').any(|part| part == unit));
+    (inside || lives(pid)).then_some(inside)
+}
+
+fn lives(pid: u32) -> bool {
+    // The name in parentheses may have any byte in it.
+    let status = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = status.rsplit(|&byte| byte == b')').next().and_then(|rest| rest.trim_ascii_start().first());
+    !status.is_empty() && !matches!(state, Some(b'Z' | b'X'))
 }
 
 impl Systemd {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use crate::cgroup::has_controller;
 use crate::file::Dir;
 use crate::threads::{THREADED_CONTROLLERS, is_threaded};
 use crate::v1::freezer::timed_out;
@@ -74,11 +75,22 @@ fn hand_down(missing: &[&str], refused: &mut Refused, write: impl Fn(&str) -> Re
 }
 
 /// Why a controller isn't here, where nothing else is known of it.
-pub(crate) fn not_here(dir: &Dir, controller: &str) -> &'static str {
+pub(crate) fn not_here(dir: &Dir, controller: &str) -> String {
     if is_threaded(dir) && !THREADED_CONTROLLERS.contains(&controller) {
-        return "the cgroup is threaded, and only cpu, cpuset, perf_event and pids can count threads";
+        return "the cgroup is threaded, and only cpu, cpuset, perf_event and pids can count threads"
+            .to_owned();
     }
-    "not handed down to this v2 cgroup"
+    for above in dir.path().ancestors().skip(1) {
+        match Dir::open(above).and_then(|above| has_controller(&above, controller)) {
+            Ok(true) => {
+                return format!("{above:?} has it and does not hand it down (cgroup.subtree_control)");
+            }
+            Ok(false) => {}
+            Err(_) => break,
+        }
+    }
+    "no v2 cgroup above it has it either: the kernel lacks it, cgroup v1 has it, or it was kept back above"
+        .to_owned()
 }
 
 /// Says which parent allows no more cgroups below it; the kernel says only that there are too many.

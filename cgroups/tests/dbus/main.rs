@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cgroups::ErrorKind;
 use cgroups::systemd::{Property, Systemd, Unit};
-use grounds::{Outcome, Stop};
+use cgroups::{Cgroup, ErrorKind, Hierarchies};
+use grounds::{Outcome, Stop, ignored};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 
@@ -310,21 +310,48 @@ fn a_start_that_was_not_heard_is_asked_for_again() -> Outcome {
     Ok(())
 }
 
+/// A manager that hangs up after it has begun to start a unit, which is found to be something after a while.
+fn hanging_up(state: &'static str) -> Result<Fake, Stop> {
+    let asked = AtomicBool::new(false);
+    Fake::new(move |call| match call.member.as_str() {
+        "StartTransientUnit" => vec![job(), Answer::HangUp],
+        "Get" if call.arguments.contains("ActiveState") => {
+            vec![text(if asked.swap(true, Ordering::SeqCst) { state } else { "activating" })]
+        }
+        _ => healthy(call),
+    })
+}
+
 fn a_start_that_was_heard_is_not_asked_for_again() -> Outcome {
-    // T58: it hung up after it had begun; then the unit's state tells.
-    for (states, fine) in [(["activating", "active"], true), (["activating", "failed"], false)] {
-        let asked = AtomicU32::new(0);
-        let fake = Fake::new(move |call| match call.member.as_str() {
-            "StartTransientUnit" => vec![job(), Answer::HangUp],
-            "Get" if call.arguments.contains("ActiveState") => {
-                vec![text(states[(asked.fetch_add(1, Ordering::SeqCst) as usize).min(1)])]
-            }
-            _ => healthy(call),
-        })?;
-        let result = fake.connect()?.start(&Sleeper::new()?.scope()?);
-        assert_eq!(result.is_ok(), fine, "{result:?}");
-        assert_eq!(fake.calls("StartTransientUnit").len(), 1);
-    }
+    // T58: then the unit's state tells.
+    let name = format!("x{}.scope", std::process::id());
+    let cgroup = Cgroup::create(&Hierarchies::detect()?, &name).map_err(ignored)?.commit();
+    let mut sleeper = Command::new("sleep");
+    sleeper.arg("600").stdin(Stdio::null());
+    let sleeper = Sleeper(cgroup.spawn(sleeper)?);
+    let unit = Unit::scope(&name)?.pid(sleeper.0.id());
+    let fake = hanging_up("active")?;
+    let outcome = fake.connect()?.start(&unit);
+    drop(sleeper);
+    cgroup.remove()?;
+    outcome?;
+    assert_eq!(fake.calls("StartTransientUnit").len(), 1);
+    Ok(())
+}
+
+fn a_start_that_failed_unheard_is_told() -> Outcome {
+    let fake = hanging_up("failed")?;
+    let error = fake.connect()?.start(&Sleeper::new()?.scope()?).unwrap_err();
+    assert_eq!(error.to_string(), r#"start systemd unit "x.scope": its job ended as "failed""#);
+    assert_eq!(fake.calls("StartTransientUnit").len(), 1);
+    Ok(())
+}
+
+fn a_unit_of_a_stranger_is_not_taken_for_what_was_started() -> Outcome {
+    let fake = hanging_up("active")?;
+    let error = fake.connect()?.start(&Sleeper::new()?.scope()?).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    assert!(fake.calls("StopUnit").is_empty(), "it is not ours to stop");
     Ok(())
 }
 
@@ -477,6 +504,8 @@ fn main() -> ExitCode {
         two_threads_may_learn_the_same_at_once,
         a_start_that_was_not_heard_is_asked_for_again,
         a_start_that_was_heard_is_not_asked_for_again,
+        a_start_that_failed_unheard_is_told,
+        a_unit_of_a_stranger_is_not_taken_for_what_was_started,
         a_manager_that_always_hangs_up_is_an_error,
         one_that_has_no_room_is_asked_again_in_a_while,
         one_that_never_has_room_is_an_error_when_the_time_is_over,

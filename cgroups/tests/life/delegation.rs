@@ -10,8 +10,9 @@ use std::process::Command;
 
 use cgroups::{Cgroup, ErrorKind, Resources};
 use grounds::{Outcome, Test, ignored, tests};
+use nix::unistd::{Uid, seteuid};
 
-use crate::scene::{fresh, hierarchies, name, says, v2};
+use crate::scene::{fresh, hierarchies, name, only_v2, says, v2};
 
 /// Nobody, who exists everywhere.
 const NOBODY: u32 = 65534;
@@ -20,6 +21,8 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![
         what_the_kernel_lists_changes_hands_and_nothing_else,
         a_user_makes_cgroups_in_what_is_delegated_and_can_not_raise_its_limits,
+        a_refused_move_names_what_else_has_to_be_writable,
+        a_missing_controller_is_looked_for_above,
         an_ordinary_user_gets_a_cgroup_where_that_may_be,
         an_ordinary_user_with_controllers_limits_a_part_of_its_own,
     ]
@@ -79,6 +82,49 @@ fn a_user_makes_cgroups_in_what_is_delegated_and_can_not_raise_its_limits() -> O
     assert_eq!(String::from_utf8_lossy(&output.stdout), "moved\nrefused\n");
     active.close()?; // with what the user made in it
     assert!(!path.exists());
+    Ok(())
+}
+
+/// On v2 the cgroup above both places has to be the user's too.
+fn a_refused_move_names_what_else_has_to_be_writable() -> Outcome {
+    let active = fresh()?;
+    active.delegate(Some(NOBODY), Some(NOBODY))?;
+    let theirs = only_v2(&active)?;
+    let mut child = Command::new("sleep").arg("1000").uid(NOBODY).gid(NOBODY).spawn()?;
+    let from = Cgroup::of(child.id()).map(|cgroup| cgroup.paths()[""].join("cgroup.procs"));
+    // The test has a process of its own.
+    seteuid(Uid::from_raw(NOBODY))?;
+    let result = theirs.add(child.id());
+    seteuid(Uid::from_raw(0))?;
+    child.kill()?;
+    child.wait()?;
+    let error = result.expect_err("it comes from what is not theirs");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert!(error.to_string().ends_with(&format!("so that {:?} has to be writable too", from?)), "{error}");
+    active.close()?;
+    Ok(())
+}
+
+/// T20: the level that keeps it is named.
+fn a_missing_controller_is_looked_for_above() -> Outcome {
+    let active = fresh()?;
+    let path = v2(&active)?;
+    let here = fs::read_to_string(path.join("cgroup.controllers"))?;
+    let known =
+        ["pids", "memory", "hugetlb"].into_iter().find(|name| here.split(' ').any(|c| c.trim() == *name));
+    let name = known.ok_or_else(|| ignored("v2 has no controller that can be handed down here"))?;
+    fs::create_dir(path.join("kept"))?;
+    fs::create_dir(path.join("kept/low"))?;
+    let low = Cgroup::open([(String::new(), path.join("kept/low"))])?;
+    let mut resources = Resources::default();
+    for (controller, reason) in [
+        (name, format!("{path:?} has it and does not hand it down (cgroup.subtree_control)")),
+        ("nosuch", "no v2 cgroup above it has it either".to_owned()),
+    ] {
+        resources.unified = [(format!("{controller}.max"), "max".to_owned())].into();
+        says(&low.set(&resources).expect_err("not handed down"), ErrorKind::NoController, &reason);
+    }
+    active.close()?;
     Ok(())
 }
 

@@ -369,6 +369,10 @@ fn devices(mut bytes: &[u8]) {
             Ok(access) => assert_eq!(access.to_string().parse::<DeviceAccess>().ok(), Some(access)),
             Err(error) => one_line(error),
         }
+        match text.parse::<DeviceRule>() {
+            Ok(rule) => assert_eq!(rule.to_string().parse::<DeviceRule>().ok(), Some(rule)),
+            Err(error) => one_line(error),
+        }
     }
     let Ok(rules) = serde_json::from_slice::<Vec<DeviceRule>>(json) else { return };
     let json = serde_json::to_string(&rules).expect("plain data");
