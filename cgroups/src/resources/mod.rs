@@ -103,7 +103,7 @@ impl Resources {
             let words = value.split(|c: char| c.is_whitespace() || c == '=');
             if let Some(word) = words.into_iter().find(|word| wraps(word)) {
                 let why = "more than 64 bits, of which the kernel would take the lower";
-                return Err(invalid(&format!("unified {key}"), word, why));
+                return Err(invalid(&format!("unified {key:?}"), word, why));
             }
         }
         Ok(())
