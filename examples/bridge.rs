@@ -53,7 +53,12 @@ fn print_interface(name: &str) -> Result<()> {
     }
     for address in handle.addresses()?.iter().filter(|address| address.index == link.index) {
         let family = if address.net.address().is_ipv4() { "inet" } else { "inet6" };
-        println!("    {family} {} scope {} {}", address.net, address.scope, link.name);
+        println!(
+            "    {family} {} scope {} {}",
+            address.net,
+            address.scope.unwrap_or(netlink::Scope::Universe),
+            link.name
+        );
     }
     Ok(())
 }

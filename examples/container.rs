@@ -149,8 +149,8 @@ impl Uplink {
     fn new() -> Result<Uplink, Box<dyn Error>> {
         let lock = lock()?;
         let mut handle = Handle::open()?;
-        unless_there(handle.add_bridge(&Bridge::new(BRIDGE)).map(drop))?;
-        unless_there(handle.add_address(BRIDGE, "10.42.0.1/16".parse()?))?;
+        unless_there(handle.add_link(&Bridge::new(BRIDGE)).map(drop))?;
+        unless_there(handle.add_address(BRIDGE, &"10.42.0.1/16".parse()?))?;
         handle.set_up(BRIDGE)?;
         // Two containers at once have the same only if their process numbers are 65,000 apart.
         let number = 256 + process::id() % 65_000;

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, ExitCode, Stdio};
 
-use grounds::{Outcome, Stop, tests};
+use grounds::{Outcome, Stop, ignored, tests};
 use netlink::Handle;
 use program::{contains, example, printed};
 
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         bind_mount_shows_one_file_in_place_of_another,
         findmnt_draws_the_tree_of_mounts,
         id_tells_who_is_meant,
+        ss_tells_who_listens,
         bridge_can_be_run_twice,
         bridge_tells_an_ordinary_user_what_to_do,
         container_shows_that_it_is_one,
@@ -68,6 +69,20 @@ fn id_tells_who_is_meant() -> Outcome {
     assert!(!nobody.status.success());
     assert_eq!(String::from_utf8_lossy(&nobody.stderr), error);
     Ok(())
+}
+
+fn ss_tells_who_listens() -> Outcome {
+    netlink::diag::Diag::open()
+        .and_then(|mut diag| diag.list_inet(&netlink::diag::InetFilter::tcp()))
+        .map_err(ignored)?;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?.to_string();
+    let text = printed(&mut example("ss")?)?;
+    let line = text.lines().find(|line| line.contains(&address)).unwrap_or(&text);
+    assert!(line.starts_with("tcp   Listen"), "{line}");
+    let output = example("ss")?.arg("x").output()?;
+    assert!(!output.status.success());
+    contains(&String::from_utf8_lossy(&output.stderr), "ss: \"x\" is no process")
 }
 
 fn bridge_can_be_run_twice() -> Outcome {

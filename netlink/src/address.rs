@@ -1,35 +1,139 @@
 //! The addresses of links.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use bitflags::bitflags;
 use nix::errno::Errno;
 
-use crate::error::{Failure, Hints, Result};
+use crate::dump::Dump;
+use crate::error::{Error, ErrorKind, Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::ip_net::IpNet;
-use crate::link_ref::LinkRef;
-use crate::wire::numbers::{NLM_F_CREATE, NLM_F_EXCL, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR};
+use crate::link::LinkRef;
+use crate::wire::message::Message;
+use crate::wire::numbers::{
+    IFA_ADDRESS, IFA_TARGET_NETNSID, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RTM_DELADDR, RTM_GETADDR,
+    RTM_NEWADDR,
+};
 use crate::wire::{self, Request};
 
 /// An address of a link.
+///
+/// To add one that is more than the address and its network, fill in the rest:
+///
+/// ```no_run
+/// use netlink::{Address, Handle};
+///
+/// let mut address: Address = "10.0.41.2/16".parse()?;
+/// address.label = Some("eth0:old".to_owned());
+/// Handle::open()?.add_address("eth0", &address)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Address {
-    /// The index of the link it belongs to.
+    /// The index of the link it belongs to. On input it is not looked at: the link is told apart.
     pub index: u32,
     /// The address and its network.
     pub net: IpNet,
     /// The other end's address, on a link between two.
     pub peer: Option<IpAddr>,
-    /// The address that reaches all of the network, where one was set.
+    /// The address that reaches all of the network, where one was set (IPv4 only).
     pub broadcast: Option<IpAddr>,
-    /// The name that old programs know it by (IPv4 only).
+    /// The name that old programs know it by, which begins with the link's (IPv4 only). On input `None` is
+    /// the link's name.
     pub label: Option<String>,
-    /// Where it is valid.
-    pub scope: Scope,
+    /// Where it is valid. On input `None` is the host for 127.0.0.0/8, and everywhere for all else; IPv6 takes
+    /// none, the kernel sees it by the address.
+    pub scope: Option<Scope>,
     /// How it came, and whether it can be used.
     pub flags: AddressFlags,
+    /// For how many seconds it is still there; `None` for ever.
+    pub valid_lifetime: Option<u32>,
+    /// For how many seconds new connections still use it; `None` for ever.
+    pub preferred_lifetime: Option<u32>,
+    /// The metric of the route to its network, where one was set.
+    pub metric: Option<u32>,
+    /// Who made it, an `IFAPROT_` number; `None` for unknown (Linux 5.18).
+    pub protocol: Option<u8>,
+}
+
+impl Address {
+    /// Begins an address, as it is made if nothing more is said.
+    pub fn new(net: IpNet) -> Address {
+        Address {
+            index: 0,
+            net,
+            peer: None,
+            broadcast: None,
+            label: None,
+            scope: None,
+            flags: AddressFlags::empty(),
+            valid_lifetime: None,
+            preferred_lifetime: None,
+            metric: None,
+            protocol: None,
+        }
+    }
+
+    /// Writes a request about it.
+    pub(crate) fn request(
+        &self,
+        request: &mut Request,
+        handle: &mut Handle,
+        kind: u16,
+        flags: u16,
+        link: LinkRef<'_>,
+    ) -> Result<(), Failure> {
+        self.check()?;
+        wire::address::write(request, kind, flags, handle.index_of(link)?, self);
+        Ok(())
+    }
+
+    /// Checks what the kernel would refuse without telling why, take otherwise or forget.
+    fn check(&self) -> Result<(), Failure> {
+        let v4 = self.net.address().is_ipv4();
+        let wrong = |what: &str| Err(Failure::Input(format!("{what} not of the address's family")));
+        if self.peer.is_some_and(|peer| peer.is_ipv4() != v4) {
+            return wrong("the other end's is");
+        }
+        if self.broadcast.is_some_and(|broadcast| broadcast.is_ipv4() != v4) {
+            return wrong("the broadcast address is");
+        }
+        if !v4 && (self.broadcast.is_some() || self.label.is_some()) {
+            return Err(Failure::Input("only IPv4 addresses have a broadcast address or a label".to_owned()));
+        }
+        let longest = self.valid_lifetime.unwrap_or(u32::MAX);
+        if self.preferred_lifetime.is_some_and(|seconds| seconds > longest) {
+            return Err(Failure::Input("it can't be preferred for longer than it is valid".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Written as in a command of ip-address(8): `10.0.41.2/16`, `10.0.0.1/32 peer 10.0.0.2`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.net)?;
+        self.peer.map_or(Ok(()), |peer| write!(f, " peer {peer}"))
+    }
+}
+
+impl From<IpNet> for Address {
+    fn from(net: IpNet) -> Address {
+        Address::new(net)
+    }
+}
+
+/// Reads an address and its network: `10.0.41.2/16`.
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Address> {
+        text.parse().map(Address::new)
+    }
 }
 
 /// Where an address or a route is valid.
@@ -51,6 +155,7 @@ pub enum Scope {
 }
 
 impl Scope {
+    #[inline]
     pub(crate) fn from_kernel(scope: u8) -> Scope {
         match scope {
             0 => Scope::Universe,
@@ -75,8 +180,8 @@ impl Scope {
 }
 
 /// Written as ip-address(8) writes it: `global`, `link`.
-impl std::fmt::Display for Scope {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Scope::Universe => f.pad("global"),
             Scope::Site => f.pad("site"),
@@ -96,43 +201,92 @@ bitflags! {
         const SECONDARY = 0x1;
         /// Others on the link are not asked whether they have it.
         const NODAD = 0x2;
+        /// It can be used while others on the link are being asked whether they have it.
+        const OPTIMISTIC = 0x4;
         /// Another on the link has it.
         const DADFAILED = 0x8;
+        /// It is where a mobile host is at home.
+        const HOMEADDRESS = 0x10;
         /// It is out of its time.
         const DEPRECATED = 0x20;
         /// Others on the link are being asked whether they have it: it can't be used yet.
         const TENTATIVE = 0x40;
         /// It has no end of time.
         const PERMANENT = 0x80;
+        /// The kernel makes temporary addresses of its network.
+        const MANAGETEMPADDR = 0x100;
+        /// No route to its network is added.
+        const NOPREFIXROUTE = 0x200;
+        /// The link joins its group, an address for many.
+        const MCAUTOJOIN = 0x400;
+        /// It was made from the link's secret.
+        const STABLE_PRIVACY = 0x800;
 
         const _ = !0;
     }
 }
 
+/// Which addresses to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddressFilter {
+    /// Those of the link with this index.
+    pub index: Option<u32>,
+    /// Those of IPv4 (true) or of IPv6 (false).
+    pub ipv4: Option<bool>,
+    /// Those in the namespace that this one knows by that id ([`Handle::netns_id`]).
+    pub netns_id: Option<u32>,
+}
+
+impl AddressFilter {
+    fn matches(self, address: &Address) -> bool {
+        self.index.is_none_or(|index| index == address.index)
+            && self.ipv4.is_none_or(|v4| v4 == address.net.address().is_ipv4())
+    }
+}
+
+pub(crate) const ADDING: Hints<'static> = &[(Errno::EEXIST, "the link has it already")];
+pub(crate) const DELETING: Hints<'static> = &[(Errno::EADDRNOTAVAIL, "the link doesn't have it")];
+
 impl Handle {
     /// Gives a link an address. The kernel adds the route to its network once the link is up.
     ///
-    /// No broadcast address is set, as ip-address(8) doesn't either.
+    /// No broadcast address is set unless the [`Address`] has one, as ip-address(8) doesn't either.
     ///
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the link has it.
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
-    pub fn add_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: IpNet) -> Result<()> {
-        const HINTS: Hints<'_> = &[(Errno::EEXIST, "the link has it already")];
+    pub fn add_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: &Address) -> Result<()> {
         let link = link.into();
         self.change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, link, address)
-            .map_err(|failure| failure.when(format_args!("add address {address} to {link}"), HINTS))
+            .map_err(|failure| failure.when(format_args!("add address {address} to {link}"), ADDING))
     }
 
-    /// Takes an address from a link.
+    /// Gives a link an address, or changes the one that it has: its lifetimes, flags and metric are then those that are
+    /// said here, and the kernel's usual ones where nothing is.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the link has that IPv6 address with another network, which
+    /// the kernel would keep. (A [`Batch`](crate::Batch) doesn't look.)
+    pub fn replace_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: &Address) -> Result<()> {
+        let link = link.into();
+        self.check_network(link, address)
+            .and_then(|()| self.change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, link, address))
+            .map_err(|failure| failure.when(format_args!("set address {address} of {link}"), &[]))
+    }
+
+    /// Takes an address from a link: an IPv4 one by itself and its network, an IPv6 one by itself alone.
+    ///
+    /// If it is the first of its network, the kernel takes the link's other IPv4 addresses of that network too, unless
+    /// the setting [`promote_secondaries`](crate::Ipv4Setting) is on.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or it hasn't that address.
-    pub fn delete_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: IpNet) -> Result<()> {
-        const HINTS: Hints<'_> = &[(Errno::EADDRNOTAVAIL, "the link doesn't have it")];
+    pub fn delete_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: &Address) -> Result<()> {
         let link = link.into();
         self.change_address(RTM_DELADDR, 0, link, address)
-            .map_err(|failure| failure.when(format_args!("delete address {address} from {link}"), HINTS))
+            .map_err(|failure| failure.when(format_args!("delete address {address} from {link}"), DELETING))
     }
 
     /// Lists the addresses of all links of the namespace, IPv4 and IPv6.
@@ -140,8 +294,45 @@ impl Handle {
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): addresses came and went each time the list was read.
     pub fn addresses(&mut self) -> Result<Vec<Address>> {
-        self.list(Request::new(RTM_GETADDR, 0, &wire::address::ANY), wire::address::read)
+        self.list_addresses(AddressFilter::default())
+    }
+
+    /// Lists some addresses. The kernel leaves the others out where it can.
+    ///
+    /// # Errors
+    /// Those of [`addresses`](Handle::addresses).
+    pub fn list_addresses(&mut self, filter: AddressFilter) -> Result<Vec<Address>> {
+        self.list(|handle| list_request(handle, filter), |message| read(message, filter))
             .map_err(|failure| failure.when("list addresses", &[]))
+    }
+
+    /// Lists some addresses, one at a time.
+    ///
+    /// # Errors
+    /// The kernel did not answer. What goes wrong later the items tell.
+    pub fn dump_addresses(&mut self, filter: AddressFilter) -> Result<Dump<'_, Address>> {
+        let request = list_request(self, filter);
+        Dump::begin(self, request, "addresses", &[], move |message| read(message, filter))
+            .map_err(|failure| failure.when("list addresses", &[]))
+    }
+
+    /// The kernel goes by an IPv6 address alone, and keeps the network that it has.
+    fn check_network(&mut self, link: LinkRef<'_>, address: &Address) -> Result<(), Failure> {
+        if address.net.address().is_ipv4() {
+            return Ok(());
+        }
+        let index = self.index_of(link)?;
+        let mut request = self.room();
+        request.begin(RTM_GETADDR, 0, &wire::address::list_header(Some(index), Some(false)));
+        request.ip(IFA_ADDRESS, address.net.address());
+        match self.get(request, |message| wire::address::read(message.payload)) {
+            Ok(found) if found.net != address.net => {
+                let why = format!("the link has it as {}, and would keep that", found.net);
+                Err(Failure::Conflict(ErrorKind::AlreadyExists, why))
+            }
+            // It isn't there.
+            _ => Ok(()),
+        }
     }
 
     fn change_address(
@@ -149,11 +340,26 @@ impl Handle {
         kind: u16,
         flags: u16,
         link: LinkRef<'_>,
-        address: IpNet,
+        address: &Address,
     ) -> Result<(), Failure> {
-        let index = self.index_of(link)?;
-        self.change(wire::address::request(kind, flags, index, address), |_| {})
+        let mut request = self.room();
+        address.request(&mut request, self, kind, flags, link)?;
+        self.change(request, |_| {})
     }
+}
+
+fn list_request(handle: &mut Handle, filter: AddressFilter) -> Request {
+    let mut request = handle.room();
+    request.begin(RTM_GETADDR, 0, &wire::address::list_header(filter.index, filter.ipv4));
+    if let Some(id) = filter.netns_id {
+        request.u32(IFA_TARGET_NETNSID, id);
+    }
+    request
+}
+
+fn read(message: &Message<'_>, filter: AddressFilter) -> Option<Address> {
+    // Before Linux 4.20 the kernel lists all of a family.
+    wire::address::read(message.payload).filter(|address| filter.matches(address))
 }
 
 #[cfg(test)]
@@ -167,5 +373,32 @@ mod tests {
         }
         assert_eq!(Scope::from_kernel(0).to_string(), "global");
         assert_eq!(Scope::from_kernel(7).to_string(), "7");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_told_before_the_kernel_is_asked() {
+        let v4 = Address::new("10.0.0.1/32".parse().unwrap());
+        let v6 = Address::new("fd00::1/64".parse().unwrap());
+        let (ip4, ip6): (IpAddr, IpAddr) = ("10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap());
+        assert!(Address { peer: Some(ip4), broadcast: Some(ip4), ..v4.clone() }.check().is_ok());
+        assert!(Address { peer: Some(ip6), ..v4.clone() }.check().is_err());
+        assert!(Address { broadcast: Some(ip6), ..v4.clone() }.check().is_err());
+        assert!(Address { broadcast: Some(ip6), ..v6.clone() }.check().is_err());
+        assert!(Address { label: Some("x".to_owned()), ..v6.clone() }.check().is_err());
+        let lifetimes = |valid_lifetime, preferred_lifetime| {
+            Address { valid_lifetime, preferred_lifetime, ..v4.clone() }.check().is_ok()
+        };
+        assert!(lifetimes(Some(60), Some(60)) && lifetimes(None, Some(60)) && lifetimes(None, None));
+        assert!(!lifetimes(Some(60), Some(61)));
+        // Valid for a time and preferred as long as it is valid.
+        assert!(lifetimes(Some(60), None));
+    }
+
+    #[test]
+    fn an_address_is_written_as_in_a_command() {
+        let mut address = Address::new("10.0.0.1/32".parse().unwrap());
+        assert_eq!(address.to_string(), "10.0.0.1/32");
+        address.peer = Some("10.0.0.2".parse().unwrap());
+        assert_eq!(address.to_string(), "10.0.0.1/32 peer 10.0.0.2");
     }
 }

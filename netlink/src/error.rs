@@ -5,6 +5,7 @@ use std::io;
 
 use nix::errno::Errno;
 
+use crate::dump::Partial;
 use crate::wire::refusal::Refusal;
 
 /// The result of this crate's functions.
@@ -16,12 +17,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// set MTU of link "eth0" to 70000: mtu greater than device maximum (68 to 65535 are allowed): Invalid argument (os error 22)
 /// ```
 /// The line is complete: there is no [`source`](std::error::Error::source).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Error {
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
     kind: ErrorKind,
     errno: Option<i32>,
     line: Box<str>,
     refusal: Option<Box<Refusal>>,
+    partial: Option<Partial>,
 }
 
 /// What a caller can act on.
@@ -42,7 +47,7 @@ pub enum ErrorKind {
     Unsupported,
     /// No link leads to that gateway, or it is down.
     Unreachable,
-    /// The kernel's list changed each time it was read: what was read may have gaps.
+    /// The kernel's list changed while it was read: what was read may have gaps. See [`Error::partial`].
     Interrupted,
     /// The kernel did not answer in time.
     TimedOut,
@@ -55,29 +60,58 @@ pub enum ErrorKind {
 impl Error {
     /// Returns what a caller can act on.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Returns the errno, where the kernel gave one.
     pub fn raw_os_error(&self) -> Option<i32> {
-        self.errno
+        self.0.errno
     }
 
     /// Returns the kernel's own words (extended acknowledgement), where it had any.
     pub fn kernel_text(&self) -> Option<&str> {
-        self.refusal.as_ref()?.text.as_deref()
+        self.0.refusal.as_ref()?.text.as_deref()
     }
 
     /// Returns the name of the attribute that the kernel refused, where it said so, with those
     /// around it: `IFLA_LINKINFO/IFLA_INFO_KIND`.
     pub fn attribute(&self) -> Option<&str> {
-        self.refusal.as_ref()?.attribute.as_deref()
+        self.0.refusal.as_ref()?.attribute.as_deref()
     }
 }
 
+impl Error {
+    /// Returns what could be read of a list that changed each time it was read
+    /// ([`Interrupted`](ErrorKind::Interrupted)): some of it may be missing, or be there twice.
+    ///
+    /// ```no_run
+    /// use netlink::{Handle, Link};
+    ///
+    /// let links = match Handle::open()?.links() {
+    ///     Ok(links) => links,
+    ///     Err(error) => error.partial::<Link>().map(<[Link]>::to_vec).ok_or(error)?,
+    /// };
+    /// # Ok::<(), netlink::Error>(())
+    /// ```
+    pub fn partial<T: 'static>(&self) -> Option<&[T]> {
+        self.0.partial.as_ref()?.downcast_ref::<Vec<T>>().map(Vec::as_slice)
+    }
+}
+
+/// Two errors are equal if they say the same.
+impl PartialEq for Error {
+    fn eq(&self, other: &Error) -> bool {
+        let (mine, theirs) = (&self.0, &other.0);
+        (mine.kind, mine.errno, &mine.line, &mine.refusal)
+            == (theirs.kind, theirs.errno, &theirs.line, &theirs.refusal)
+    }
+}
+
+impl Eq for Error {}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line)
+        f.write_str(&self.0.line)
     }
 }
 
@@ -101,7 +135,7 @@ const USUAL: Hints<'static> = &[
 
 /// Why something failed; it becomes an [`Error`] where it is known what was being done.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The kernel refused the request.
     Refused(Box<Refusal>),
     /// A system call failed.
@@ -112,8 +146,14 @@ pub(crate) enum Failure {
     Input(String),
     /// What was asked for can't be as things are.
     Conflict(ErrorKind, String),
-    /// A list changed each time it was read.
-    Interrupted,
+    /// A list changed while it was read; with what could be read of it.
+    Interrupted(Option<Partial>),
+    /// An answer was longer than there was room for; there is room now.
+    Truncated,
+    /// The answer was lost, or never came.
+    Lost,
+    /// It was not sent, for what was to be sent before it failed.
+    NotSent(Option<Errno>),
     /// No answer came in time.
     TimedOut,
     /// The answer made no sense.
@@ -144,6 +184,7 @@ impl Failure {
             Failure::Refused(refusal) => Some(refusal.errno),
             Failure::System(errno) => Some(*errno as i32),
             Failure::NoLink(_) => Some(Errno::ENODEV as i32),
+            Failure::NotSent(errno) => errno.map(|errno| errno as i32),
             _ => None,
         }
     }
@@ -164,9 +205,20 @@ impl Failure {
             Failure::NoLink(link) => (ErrorKind::NotFound, Some(format!("there is no {link}"))),
             Failure::Input(why) => (ErrorKind::InvalidInput, Some(why.clone())),
             Failure::Conflict(kind, why) => (*kind, Some(why.clone())),
-            Failure::Interrupted => {
-                let why = "the kernel's list changed each time it was read";
+            Failure::Interrupted(partial) => {
+                let times = if partial.is_some() { " each time it was" } else { " while it was" };
+                (ErrorKind::Interrupted, Some(format!("the kernel's list changed{times} read")))
+            }
+            Failure::Truncated => {
+                let why = "an object was longer than there was room for, and there is room now";
                 (ErrorKind::Interrupted, Some(why.to_owned()))
+            }
+            Failure::Lost => {
+                let why = "the kernel's answer was lost: it may be done or not";
+                (ErrorKind::Other, Some(why.to_owned()))
+            }
+            Failure::NotSent(errno) => {
+                (errno.map_or(ErrorKind::Other, kind_of), Some("it was not sent".to_owned()))
             }
             Failure::TimedOut => (ErrorKind::TimedOut, Some("the kernel did not answer in time".to_owned())),
             Failure::Protocol(why) => (ErrorKind::Protocol, Some((*why).to_owned())),
@@ -178,11 +230,12 @@ impl Failure {
             line.push_str(": ");
             line.push_str(&part);
         }
-        let refusal = match self {
-            Failure::Refused(refusal) => Some(refusal),
-            _ => None,
+        let (refusal, partial) = match self {
+            Failure::Refused(refusal) => (Some(refusal), None),
+            Failure::Interrupted(partial) => (None, partial),
+            _ => (None, None),
         };
-        Error { kind, errno, line: one_line(&line).into(), refusal }
+        Error(Box::new(Inner { kind, errno, line: one_line(&line).into(), refusal, partial }))
     }
 }
 

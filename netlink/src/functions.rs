@@ -3,14 +3,12 @@
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use crate::bridge::Bridge;
 use crate::error::{Failure, Result};
 use crate::handle::Handle;
 use crate::ip_net::IpNet;
-use crate::link::Link;
-use crate::link_ref::LinkRef;
+use crate::link::{Link, LinkRef};
 use crate::route::{Route, everywhere};
-use crate::veth::Veth;
+use crate::{AnyLink, Bridge, Veth};
 
 /// Makes a bridge; with `set_mac` it gets a random MAC that it keeps whatever its ports are.
 ///
@@ -20,7 +18,7 @@ use crate::veth::Veth;
 #[doc(alias = "CreateBridge")]
 pub fn create_bridge(name: &str, set_mac: bool) -> Result<()> {
     let bridge = Bridge::new(name);
-    Handle::open()?.add_bridge(&if set_mac { bridge.random_mac() } else { bridge })?;
+    Handle::open()?.add_link(&if set_mac { bridge.random_mac() } else { bridge })?;
     Ok(())
 }
 
@@ -39,7 +37,7 @@ pub fn interface_by_name(name: &str) -> Result<Link> {
 /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the name is taken.
 #[doc(alias = "NetworkLinkAdd")]
 pub fn link_add(name: &str, kind: &str) -> Result<()> {
-    Handle::open()?.add_link(name, kind)?;
+    Handle::open()?.add_link(&AnyLink::new(name, kind))?;
     Ok(())
 }
 
@@ -58,7 +56,7 @@ pub fn link_del<'a>(link: impl Into<LinkRef<'a>>) -> Result<()> {
 /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the link has it.
 #[doc(alias = "NetworkLinkAddIp")]
 pub fn link_add_ip<'a>(link: impl Into<LinkRef<'a>>, address: IpNet) -> Result<()> {
-    Handle::open()?.add_address(link, address)
+    Handle::open()?.add_address(link, &address.into())
 }
 
 /// Switches a link on; see [`Handle::set_up`].

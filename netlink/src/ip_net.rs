@@ -26,10 +26,14 @@ pub struct IpNet {
 }
 
 impl IpNet {
+    /// `0.0.0.0/0`.
+    pub(crate) const ANY_V4: IpNet = IpNet { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix_len: 0 };
+
     /// Makes one of an address and a prefix length.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): the prefix is longer than the address.
+    #[inline]
     pub fn new(address: IpAddr, prefix_len: u8) -> Result<IpNet> {
         if prefix_len > width(address) {
             let why = format!("its prefix has at most {} bits", width(address));

@@ -17,6 +17,9 @@
 //! The functions open a socket each. A [`Handle`] keeps one, in any network namespace, and can do more:
 //! [`Veth`] makes a pair whose other end is born in its container, in one request.
 //!
+//! [`Monitor`] tells what changes, [`Netns`] makes and finds network namespaces, [`diag`] lists sockets as `ss` does,
+//! [`generic`] talks to the families of generic netlink, and [`raw`] sends and reads what this crate has no type for.
+//!
 //! Every [`Error`] tells what, on what and why, with the kernel's own words:
 //!
 //! ```text
@@ -51,31 +54,50 @@
 //! # Features
 //!
 //! `serde`: [`IpNet`] and [`MacAddress`] as text.
+//!
+//! `tokio`: `AsyncMonitor`, of which events are awaited.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod address;
+mod batch;
 mod bridge;
+mod changes;
+pub mod diag;
+mod dump;
 mod error;
 mod functions;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod generic;
 mod handle;
 mod ip_net;
+pub mod kind;
 mod link;
-mod link_ref;
 mod mac;
+mod monitor;
+mod neighbour;
 mod netns;
+mod nexthop;
+pub mod port;
+pub mod raw;
 mod route;
+mod rule;
 #[cfg(feature = "serde")]
 mod serde;
 mod socket;
-mod veth;
+mod sys;
+pub mod tc;
+mod tun;
 mod wire;
 
-pub use address::{Address, AddressFlags, Scope};
-pub use bridge::Bridge;
+pub use address::{Address, AddressFilter, AddressFlags, Scope};
+pub use batch::Batch;
+pub use bridge::{
+    BridgeVlan, MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode, PortVlans, VlanFlags, VlanTunnel, VniEntry,
+};
+pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
 pub use functions::{
     add_default_gateway, add_route, add_to_bridge, create_bridge, create_veth_pair, interface_by_name,
@@ -84,8 +106,117 @@ pub use functions::{
 };
 pub use handle::Handle;
 pub use ip_net::IpNet;
-pub use link::{Link, LinkFlags, OperState};
-pub use link_ref::LinkRef;
+pub use kind::VethPair;
+pub use kind::{AnyLink, LinkKind};
+pub use link::{
+    AddrGenMode, Inet6Link, Ipv4Setting, Ipv6Setting, Link, LinkChange, LinkConf, LinkFilter, LinkFlags,
+    LinkMode, LinkRef, LinkStats, NewLink, OperState, Vf, VfLinkState, VfVlan, Xdp, XdpFlags, XdpMode,
+};
 pub use mac::MacAddress;
-pub use route::{NextHop, Route, RouteKind};
-pub use veth::{Veth, VethPair};
+#[cfg(feature = "tokio")]
+pub use monitor::AsyncMonitor;
+pub use monitor::{Event, Monitor, MonitorBuilder, Object};
+pub use neighbour::{
+    FdbEntry, FdbFilter, FdbFlush, Neighbour, NeighbourFilter, NeighbourFlags, NeighbourState,
+    NeighbourTable, NeighbourTimes,
+};
+pub use netns::{Netns, NetnsInode};
+pub use nexthop::{
+    NexthopBucket, NexthopBucketFilter, NexthopFilter, NexthopMember, NexthopObject, Resilient,
+};
+pub use port::{BondPort, BridgePort, Port};
+pub use route::{
+    BpfProgram, Encap, IpEncap, MetricLocks, MplsHop, MplsRoute, NextHop, Route, RouteFeatures, RouteFilter,
+    RouteFlags, RouteKind, RouteMetrics, RouteQuery, RouterPreference, Seg6, Seg6Action, Seg6Local, Seg6Mode,
+};
+pub use rule::{Rule, RuleAction, RuleFilter, RuleFlags};
+pub use tun::{TunFd, TunTap};
+
+/// A bridge to be made by [`Handle::add_link`].
+///
+/// ```no_run
+/// use netlink::{Bridge, Handle};
+///
+/// let bridge = Handle::open()?.add_link(&Bridge::new("br0").random_mac().mtu(9000))?;
+/// # Ok::<(), netlink::Error>(())
+/// ```
+pub type Bridge<'a> = NewLink<'a, kind::Bridge>;
+
+/// A veth pair to be made by [`Handle::add_veth`].
+///
+/// The other end can be born in another network namespace, with its final name: moving it there later
+/// takes the kernel twenty times as long.
+pub type Veth<'a> = NewLink<'a, kind::Veth<'a>>;
+
+/// A VLAN of a link, to be made by [`Handle::add_link`].
+pub type Vlan<'a> = NewLink<'a, kind::Vlan>;
+
+/// A link of several links, to be made by [`Handle::add_link`].
+pub type Bond<'a> = NewLink<'a, kind::Bond>;
+
+/// A link with a MAC of its own on another (macvlan, macvtap), to be made by [`Handle::add_link`].
+pub type Macvlan<'a> = NewLink<'a, kind::Macvlan>;
+
+/// A link with the MAC of another (ipvlan, ipvtap), to be made by [`Handle::add_link`].
+pub type Ipvlan<'a> = NewLink<'a, kind::Ipvlan>;
+
+/// Ethernet in UDP, to be made by [`Handle::add_link`].
+///
+/// ```no_run
+/// use netlink::{Handle, Vxlan};
+///
+/// let vxlan = Vxlan::new("vx7", 7).lower("eth0").remote("239.1.1.1".parse()?).master("br0").up();
+/// Handle::open()?.add_link(&vxlan)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Vxlan<'a> = NewLink<'a, kind::Vxlan>;
+
+/// Ethernet in UDP with options, to be made by [`Handle::add_link`].
+pub type Geneve<'a> = NewLink<'a, kind::Geneve>;
+
+/// A GRE tunnel (gre, gretap, ip6gre, ip6gretap), to be made by [`Handle::add_link`].
+pub type Gre<'a> = NewLink<'a, kind::Gre>;
+
+/// A tunnel of IP in IP (ipip, sit, ip6tnl), to be made by [`Handle::add_link`].
+pub type IpTunnel<'a> = NewLink<'a, kind::IpTunnel>;
+
+/// A tunnel whose packets are encrypted (vti, vti6), to be made by [`Handle::add_link`].
+pub type Vti<'a> = NewLink<'a, kind::Vti>;
+
+/// A link whose packets are encrypted by policies, to be made by [`Handle::add_link`].
+pub type Xfrm<'a> = NewLink<'a, kind::Xfrm>;
+
+/// A link whose ports have a routing table of their own, to be made by [`Handle::add_link`].
+pub type Vrf<'a> = NewLink<'a, kind::Vrf>;
+
+/// A netkit pair, to be made by [`Handle::add_pair`].
+///
+/// As with a [`Veth`], the other end can be born in another network namespace.
+pub type Netkit<'a> = NewLink<'a, kind::NewNetkit<'a>>;
+
+/// A pair of CAN links, to be made by [`Handle::add_pair`].
+pub type Vxcan<'a> = NewLink<'a, kind::Vxcan<'a>>;
+
+/// Packets in UDP without anything between, to be made by [`Handle::add_link`].
+pub type Bareudp<'a> = NewLink<'a, kind::Bareudp>;
+
+/// A ring of two links, to be made by [`Handle::add_link`].
+pub type Hsr<'a> = NewLink<'a, kind::Hsr>;
+
+/// A link that drops what is sent into it, to be made by [`Handle::add_link`].
+pub type Dummy<'a> = NewLink<'a, kind::Dummy>;
+
+/// A link through which received packets are led to be queued, to be made by [`Handle::add_link`].
+pub type Ifb<'a> = NewLink<'a, kind::Ifb>;
+
+/// A link whose packets are encrypted by WireGuard, to be made by [`Handle::add_link`].
+pub type Wireguard<'a> = NewLink<'a, kind::Wireguard>;
+
+/// A link that shows netlink messages to packet captures, to be made by [`Handle::add_link`].
+pub type Nlmon<'a> = NewLink<'a, kind::Nlmon>;
+
+/// A link of several links that a program rules, to be made by [`Handle::add_link`].
+pub type Team<'a> = NewLink<'a, kind::Team>;
+
+/// A virtual CAN link, to be made by [`Handle::add_link`].
+pub type Vcan<'a> = NewLink<'a, kind::Vcan>;

@@ -12,6 +12,9 @@ use crate::error::{Error, Failure, Result};
 pub struct MacAddress([u8; 6]);
 
 impl MacAddress {
+    /// All bits, as a mask has them.
+    pub(crate) const ALL: MacAddress = MacAddress([0xff; 6]);
+
     /// Makes one at random, of the kind that is given by software: locally administered, unicast.
     ///
     /// Unlike in 2014, where every machine's first bridge had 56:84:7a:fe:97:99.

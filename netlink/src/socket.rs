@@ -1,4 +1,4 @@
-//! The netlink socket: one datagram out, one datagram in.
+//! The netlink socket: datagrams out, one datagram in; the only unsafe code is here and in `sys.rs`.
 //!
 //! netlink-sys makes it. What that crate lacks (whole datagrams, interrupted calls, timeouts, the
 //! check of the sender) is done here on its descriptor. Its `Socket` must never be cloned: both copies
@@ -9,16 +9,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use netlink_sys::SocketAddr;
-use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::ReceiveTimeout;
-use nix::sys::socket::{MsgFlags, NetlinkAddr, recvmsg, send, setsockopt};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimeout};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, NetlinkAddr, recvmsg, send, setsockopt};
+use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::error::Failure;
+use crate::wire::protocol::Protocol;
 
-/// The most that the kernel puts into one datagram of a dump.
-const USUAL_DATAGRAM: usize = 32 * 1024;
+/// Twice what the kernel puts into one datagram of a dump, unless a single object is longer.
+const USUAL_DATAGRAM: usize = 64 * 1024;
 /// Far above any answer of the kernel: reading is bounded.
 const LARGEST_DATAGRAM: usize = 16 * 1024 * 1024;
 /// Some 68 years: the most that 32-bit machines can say.
@@ -28,19 +31,22 @@ const MOST_DRAINED: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Socket {
-    socket: netlink_sys::Socket,
+    inner: netlink_sys::Socket,
     buffer: Vec<u8>,
+    /// Where the kernel tells which namespace a message is from, if it was asked to.
+    control: Vec<u8>,
 }
 
 impl Socket {
-    /// Opens a socket in the calling thread's network namespace, where it stays for life.
-    pub(crate) fn open() -> Result<Socket, Failure> {
-        let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
-        socket.bind(&SocketAddr::new(0, 0))?;
+    /// Opens a socket of a protocol in the calling thread's network namespace, where it stays for life.
+    pub(crate) fn of(protocol: Protocol) -> Result<Socket, Failure> {
+        let socket = netlink_sys::Socket::new(protocol.number())?;
+        // It gets a port of its own, and hears the kernel and nobody else but groups.
+        socket.connect(&SocketAddr::new(0, 0))?;
         if_known(socket.set_ext_ack(true))?;
         if_known(socket.set_cap_ack(true))?;
         if_known(socket.set_netlink_get_strict_chk(true))?;
-        Ok(Socket { socket, buffer: vec![0; USUAL_DATAGRAM] })
+        Ok(Socket { inner: socket, buffer: vec![0; USUAL_DATAGRAM], control: Vec::new() })
     }
 
     /// Sets how long [`Socket::receive`] waits; `None` is for ever.
@@ -48,35 +54,110 @@ impl Socket {
         // For the kernel zero is "for ever"; for our caller it is the shortest time.
         let micros = timeout.map_or(0, |timeout| timeout.min(LONGEST_TIMEOUT).as_micros().max(1));
         let timeout = TimeVal::microseconds(i64::try_from(micros).unwrap_or_default());
-        Ok(setsockopt(&self.socket, ReceiveTimeout, &timeout)?)
+        Ok(setsockopt(&self.inner, ReceiveTimeout, &timeout)?)
     }
 
-    pub(crate) fn send(&self, request: &[u8]) -> Result<(), Failure> {
-        again(|| send(self.socket.as_raw_fd(), request, MsgFlags::empty()))?;
+    /// Hears what is told to a group.
+    pub(crate) fn join(&self, group: u32) -> Result<(), Failure> {
+        Ok(self.inner.add_membership(group)?)
+    }
+
+    /// Hears no more of it.
+    pub(crate) fn leave(&mut self, group: u32) -> Result<(), Failure> {
+        Ok(self.inner.drop_membership(group)?)
+    }
+
+    /// Hears what is told in other namespaces too.
+    pub(crate) fn hear_all_namespaces(&mut self) -> Result<(), Failure> {
+        self.inner.set_listen_all_namespaces(true)?;
+        self.control = nix::cmsg_space!(i32);
         Ok(())
     }
 
-    /// Receives one whole datagram from the kernel; those from other processes are skipped.
+    /// Sets how much room there is for messages that nobody read yet: more than the machine's limit if the caller may.
+    pub(crate) fn set_receive_buffer(&self, bytes: usize) -> Result<(), Failure> {
+        match setsockopt(&self.inner, RcvBufForce, &bytes) {
+            Err(Errno::EPERM) => Ok(setsockopt(&self.inner, RcvBuf, &bytes)?),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Waits until there is something to receive; false if nothing came in time.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<bool, Failure> {
+        // Rounded up: a rest of less than a millisecond is not waited for in a circle.
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            let millis = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
+            PollTimeout::try_from(millis as i32).unwrap_or(PollTimeout::MAX)
+        });
+        let mut fds = [PollFd::new(self.inner.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            // The caller knows how much time is left.
+            Err(Errno::EINTR) => Ok(false),
+            ready => Ok(ready? > 0),
+        }
+    }
+
+    /// Receives one whole datagram from the kernel if there is one, and tells its length and the namespace that it
+    /// is from, where the kernel says so.
+    pub(crate) fn receive_now(&mut self) -> Result<Option<(usize, Option<i32>)>, Failure> {
+        loop {
+            let fd = self.inner.as_raw_fd();
+            let control = (!self.control.is_empty()).then_some(&mut self.control[..]);
+            let mut parts = [IoSliceMut::new(&mut self.buffer)];
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+            let (length, sender, netns_id) = match recvmsg::<NetlinkAddr>(fd, &mut parts, control, flags) {
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(errno) => return Err(errno.into()),
+                Ok(message) => {
+                    let sender = message.address.map_or(u32::MAX, |sender| sender.pid());
+                    (message.bytes, sender, message.cmsgs().ok().and_then(|mut all| all.find_map(netns_id)))
+                }
+            };
+            if sender != 0 {
+                continue;
+            }
+            if length > self.buffer.len() {
+                let room = length.min(LARGEST_DATAGRAM).next_power_of_two();
+                self.buffer.resize(room, 0);
+                return Err(Failure::Truncated);
+            }
+            return Ok(Some((length, netns_id)));
+        }
+    }
+
+    pub(crate) fn send(&self, requests: &[u8]) -> Result<(), Failure> {
+        again(|| send(self.inner.as_raw_fd(), requests, MsgFlags::empty()))?;
+        Ok(())
+    }
+
+    /// Receives one whole datagram from the kernel, and tells its length; those from other processes
+    /// are skipped.
     ///
     /// # Errors
-    /// [`Failure::TimedOut`] where none came in time.
-    pub(crate) fn receive(&mut self) -> Result<&[u8], Failure> {
+    /// [`Failure::TimedOut`] where none came in time; [`Failure::Truncated`] where one was too long, for
+    /// which there is room from then on.
+    pub(crate) fn receive(&mut self) -> Result<usize, Failure> {
         loop {
-            let (length, _) = self.datagram(MsgFlags::MSG_PEEK)?;
+            let (length, sender) = self.datagram(MsgFlags::empty())?;
+            // Port 0 is the kernel.
+            if sender != 0 {
+                continue;
+            }
             if length > LARGEST_DATAGRAM {
-                self.datagram(MsgFlags::empty())?;
                 return Err(Failure::Protocol("the kernel's answer is longer than 16 MiB"));
             }
             if length > self.buffer.len() {
                 self.buffer.resize(length.next_power_of_two(), 0);
+                return Err(Failure::Truncated);
             }
-            let (length, sender) = self.datagram(MsgFlags::empty())?;
-            // Port 0 is the kernel.
-            if sender == 0 {
-                let datagram = self.buffer.get(..length);
-                return datagram.ok_or(Failure::Protocol("a datagram grew while it was read"));
-            }
+            return Ok(length);
         }
+    }
+
+    /// The datagram that was received last.
+    pub(crate) fn received(&self, length: usize) -> &[u8] {
+        self.buffer.get(..length).unwrap_or_default()
     }
 
     /// Throws away what is left of an answer that was given up.
@@ -92,26 +173,77 @@ impl Socket {
         Err(Failure::Protocol("answers to nobody's request don't end"))
     }
 
-    /// Receives into the buffer, or only looks; gives the datagram's true length and its sender.
+    /// Receives into the buffer; gives the datagram's true length and its sender.
     fn datagram(&mut self, flags: MsgFlags) -> Result<(usize, u32), Failure> {
-        let fd = self.socket.as_raw_fd();
-        let room = if flags.contains(MsgFlags::MSG_PEEK) { &mut [][..] } else { &mut self.buffer[..] };
+        let flags = (flags | MsgFlags::MSG_TRUNC).bits();
         let received = again(|| {
-            let mut parts = [IoSliceMut::new(room)];
-            let message = recvmsg::<NetlinkAddr>(fd, &mut parts, None, flags | MsgFlags::MSG_TRUNC)?;
-            Ok((message.bytes, message.address.map_or(u32::MAX, |sender| sender.pid())))
+            let mut room = self.buffer.as_mut_slice();
+            let received = self.inner.recv_from(&mut room, flags);
+            let (length, sender) =
+                received.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+            Ok((length, sender.port_number()))
         });
         received.map_err(|errno| match errno {
             Errno::EAGAIN => Failure::TimedOut,
             errno => Failure::System(errno),
         })
     }
+
+    /// Asks for the index of a link by its name: on any socket, in its namespace ([`netdevice(7)`]).
+    /// Alternative names are not known there.
+    ///
+    /// [`netdevice(7)`]: https://man7.org/linux/man-pages/man7/netdevice.7.html
+    #[allow(unsafe_code, reason = "there is no safe call for it")]
+    pub(crate) fn index_of(&self, name: &str) -> nix::Result<u32> {
+        nix::ioctl_readwrite_bad!(get_index, libc::SIOCGIFINDEX, libc::ifreq);
+        let mut request = libc::ifreq {
+            ifr_name: [0; libc::IFNAMSIZ],
+            ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_ifindex: 0 },
+        };
+        // The last place stays the NUL.
+        for (place, byte) in request.ifr_name[..libc::IFNAMSIZ - 1].iter_mut().zip(name.bytes()) {
+            *place = byte as libc::c_char;
+        }
+        // SAFETY: the kernel reads a name that ends in NUL, and writes an index; both are in `request`, which
+        // outlives the call.
+        unsafe { get_index(self.inner.as_raw_fd(), &raw mut request) }?;
+        // SAFETY: the kernel has just written this field, and any bytes are a number.
+        let index = unsafe { request.ifr_ifru.ifru_ifindex };
+        u32::try_from(index).map_err(|_| Errno::ENODEV)
+    }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.inner.as_fd()
     }
+}
+
+/// Reads the id of the namespace that a message is from.
+fn netns_id(said: ControlMessageOwned) -> Option<i32> {
+    match said {
+        ControlMessageOwned::Unknown(said)
+            if said.cmsg_header.cmsg_level == libc::SOL_NETLINK
+                && said.cmsg_header.cmsg_type == libc::NETLINK_LISTEN_ALL_NSID =>
+        {
+            Some(i32::from_ne_bytes(*said.data_bytes.first_chunk()?))
+        }
+        _ => None,
+    }
+}
+
+/// Tells whether a descriptor is a network namespace's.
+#[allow(unsafe_code, reason = "there is no safe call for it")]
+pub(crate) fn is_network_namespace(fd: BorrowedFd<'_>) -> bool {
+    const NSIO: u8 = 0xb7;
+    nix::ioctl_none_bad!(kind_of_namespace, nix::request_code_none!(NSIO, 0x3));
+    // What else is there may take such a call for something of its own.
+    if !fstatfs(fd).is_ok_and(|about| about.filesystem_type() == NSFS_MAGIC) {
+        return false;
+    }
+    // SAFETY: the file is a namespace's, of which the call takes no argument.
+    let kind = unsafe { kind_of_namespace(fd.as_raw_fd()) };
+    kind == Ok(libc::CLONE_NEWNET)
 }
 
 /// Kernels without an option do without it: answers are shorter, lists longer.
@@ -138,6 +270,12 @@ mod tests {
     use super::super::wire::numbers::{NLM_F_DUMP, NLMSG_DONE, RTM_GETLINK};
     use super::*;
 
+    impl Socket {
+        fn open() -> Result<Socket, Failure> {
+            Socket::of(Protocol::Route)
+        }
+    }
+
     fn asked() -> Socket {
         let socket = Socket::open().unwrap();
         socket.set_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -147,12 +285,15 @@ mod tests {
 
     /// One page (2014), 8 KiB or 64 KiB: a datagram larger than the buffer lost its end silently.
     #[test]
-    fn a_datagram_larger_than_the_buffer_arrives_whole() {
+    fn a_datagram_larger_than_the_buffer_is_told_and_has_room_from_then_on() {
         let mut socket = asked();
         socket.buffer = vec![0; 64];
-        let whole = socket.receive().unwrap();
-        assert!(whole.len() > 64);
-        assert!(Messages::new(whole).all(|message| message.is_ok()));
+        assert!(matches!(socket.receive(), Err(Failure::Truncated)));
+        socket.drain().unwrap();
+        socket.send(Request::new(RTM_GETLINK, NLM_F_DUMP, &[0; 16]).finish(1).unwrap()).unwrap();
+        let length = socket.receive().unwrap();
+        assert!(length > 64);
+        assert!(Messages::new(socket.received(length)).all(|message| message.is_ok()));
     }
 
     #[test]
@@ -174,13 +315,22 @@ mod tests {
         socket.send(Request::new(RTM_GETLINK, NLM_F_DUMP, &[0; 16]).finish(2).unwrap()).unwrap();
         let mut sequences = Vec::new();
         while sequences.last() != Some(&(2, NLMSG_DONE)) {
-            let datagram = socket.receive().unwrap();
-            sequences.extend(Messages::new(datagram).map(|message| {
+            let length = socket.receive().unwrap();
+            sequences.extend(Messages::new(socket.received(length)).map(|message| {
                 let message = message.unwrap();
                 (message.sequence, message.kind)
             }));
         }
         assert!(sequences.iter().all(|(sequence, _)| *sequence == 2), "{sequences:?}");
+    }
+
+    #[test]
+    fn an_index_is_found_by_a_name_that_fits_and_by_no_other() {
+        let socket = Socket::open().unwrap();
+        assert_eq!(socket.index_of("lo"), Ok(1));
+        for name in ["", "nosuchlink", "lo-and-behold-a-name-that-is-too-long"] {
+            assert_eq!(socket.index_of(name), Err(Errno::ENODEV), "{name}");
+        }
     }
 
     #[test]

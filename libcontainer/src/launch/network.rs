@@ -55,7 +55,7 @@ fn pair(outside: &mut Handle, netns: &File, veth: &Veth) -> Result<()> {
 fn configure(inside: &mut Handle, veth: &Veth) -> Result<()> {
     let link = inside.link(veth.name.as_str())?;
     for address in &veth.addresses {
-        inside.add_address(&link, address.parse::<IpNet>()?)?;
+        inside.add_address(&link, &address.parse()?)?;
     }
     inside.set_up(&link)?;
     if let Some(gateway) = veth.gateway {

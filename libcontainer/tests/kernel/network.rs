@@ -35,7 +35,7 @@ fn on_a_bridge(script: &str) -> Result<(Handle, Shell, Veth), Stop> {
     grounds::root()?;
     grounds::netns()?;
     let mut handle = Handle::open()?;
-    handle.add_bridge(&Bridge::new("br0"))?;
+    handle.add_link(&Bridge::new("br0"))?;
     handle.set_up("br0")?;
     let veth = Veth {
         bridge: Some("br0".to_owned()),

@@ -2,53 +2,125 @@
 
 use std::net::IpAddr;
 
-use super::{aligned, u16_at};
+use super::aligned;
+use crate::mac::MacAddress;
 
 /// The two top bits of an attribute's number are flags (nested, network byte order).
 const KIND_MASK: u16 = 0x3fff;
 
-/// One attribute, borrowed from its message.
+/// An attribute, borrowed from its message.
+///
+/// Each reader takes the payload for one type; where its length is another, the value is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attribute<'a> {
-    pub(crate) kind: u16,
-    pub(crate) payload: &'a [u8],
+pub struct Attribute<'a> {
+    /// Its number, without the flags (nested, network byte order) in its two top bits.
+    pub kind: u16,
+    /// What it holds, without padding.
+    pub payload: &'a [u8],
 }
 
 impl<'a> Attribute<'a> {
-    /// An integer. Some kernels pad or shorten attributes, so a wrong length is "not there".
-    pub(crate) fn u32(self) -> Option<u32> {
+    // Some kernels pad or shorten attributes, so a wrong length is "not there".
+
+    /// Reads a number of four bytes.
+    #[inline]
+    pub fn u32(self) -> Option<u32> {
         Some(u32::from_ne_bytes(self.payload.try_into().ok()?))
     }
 
-    pub(crate) fn i32(self) -> Option<i32> {
+    /// Reads a signed number of four bytes.
+    pub fn i32(self) -> Option<i32> {
         Some(i32::from_ne_bytes(self.payload.try_into().ok()?))
     }
 
-    pub(crate) fn u64(self) -> Option<u64> {
+    /// Reads a number of eight bytes.
+    pub fn u64(self) -> Option<u64> {
         Some(u64::from_ne_bytes(self.payload.try_into().ok()?))
     }
 
-    pub(crate) fn u8(self) -> Option<u8> {
+    /// Reads its first byte as a number.
+    #[inline]
+    pub fn u8(self) -> Option<u8> {
         self.payload.first().copied()
     }
 
-    /// Text up to its NUL, if it has one.
-    pub(crate) fn text(self) -> String {
-        let text = self.payload.split(|byte| *byte == 0).next().unwrap_or_default();
-        String::from_utf8_lossy(text).into_owned()
+    /// Reads a number of two bytes.
+    #[inline]
+    pub fn u16(self) -> Option<u16> {
+        Some(u16::from_ne_bytes(self.payload.try_into().ok()?))
     }
 
-    /// An IPv4 or IPv6 address, told apart by length.
-    pub(crate) fn ip(self) -> Option<IpAddr> {
+    /// Reads a number of two bytes in network byte order.
+    pub fn be16(self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.payload.try_into().ok()?))
+    }
+
+    /// Reads a number of four bytes in network byte order.
+    pub fn be32(self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.payload.try_into().ok()?))
+    }
+
+    /// Reads a number of eight bytes in network byte order.
+    pub fn be64(self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.payload.try_into().ok()?))
+    }
+
+    /// Something that is there or not; some kernels say "no" with a zero.
+    #[allow(clippy::unnecessary_wraps, reason = "read as all others are, by one table")]
+    pub(crate) fn flag(self) -> Option<bool> {
+        Some(self.u8().is_none_or(|value| value != 0))
+    }
+
+    /// A hardware address of six bytes.
+    pub(crate) fn mac(self) -> Option<MacAddress> {
+        <[u8; 6]>::try_from(self.payload).ok().map(MacAddress::from)
+    }
+
+    /// Reads a number of one byte that is 0 or 1.
+    pub fn bool(self) -> Option<bool> {
+        self.u8().map(|value| value != 0)
+    }
+
+    /// Reads text up to its NUL, if it has one; what is not UTF-8 becomes a mark.
+    pub fn text(self) -> String {
+        String::from_utf8_lossy(self.text_bytes()).into_owned()
+    }
+
+    /// Reads the bytes up to a NUL, if there is one.
+    pub fn text_bytes(self) -> &'a [u8] {
+        self.payload.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
+    /// Reads an IPv4 or IPv6 address, told apart by length.
+    #[inline]
+    pub fn ip(self) -> Option<IpAddr> {
         ip(self.payload)
     }
 
-    pub(crate) fn nested(self) -> Attributes<'a> {
+    /// The address of a tunnel's end; all zeros are none.
+    pub(crate) fn endpoint(self) -> Option<IpAddr> {
+        self.ip().filter(|address| !address.is_unspecified())
+    }
+
+    /// The index of a link; zero is none.
+    pub(crate) fn index(self) -> Option<u32> {
+        self.u32().filter(|index| *index != 0)
+    }
+
+    /// The least and the greatest of some ports, in network byte order.
+    pub(crate) fn ports(self) -> Option<(u16, u16)> {
+        let [a, b, c, d] = *<&[u8; 4]>::try_from(self.payload).ok()?;
+        Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+    }
+
+    /// Returns the attributes in it.
+    pub fn nested(self) -> Attributes<'a> {
         Attributes::new(self.payload)
     }
 }
 
 /// Reads an IPv4 or IPv6 address.
+#[inline]
 pub(crate) fn ip(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(bytes)
         .map(IpAddr::from)
@@ -59,18 +131,21 @@ pub(crate) fn ip(bytes: &[u8]) -> Option<IpAddr> {
 /// Walks attributes; ends quietly where they stop making sense, so that a message is read as far
 /// as it can be and never dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct Attributes<'a> {
+pub struct Attributes<'a> {
     rest: &'a [u8],
     offset: usize,
 }
 
 impl<'a> Attributes<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// Begins with the first attribute of these bytes.
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Self {
         Attributes { rest: bytes, offset: 0 }
     }
 
-    /// The attributes after a header; none where the message is shorter than that.
-    pub(crate) fn after(header: usize, bytes: &'a [u8]) -> Self {
+    /// Begins behind a header; there is no attribute where the message is shorter than that.
+    #[inline]
+    pub fn after(header: usize, bytes: &'a [u8]) -> Self {
         Attributes::new(bytes.get(header..).unwrap_or_default())
     }
 
@@ -86,9 +161,11 @@ impl<'a> Attributes<'a> {
 impl<'a> Iterator for Attributes<'a> {
     type Item = Attribute<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Attribute<'a>> {
-        let length = usize::from(u16_at(self.rest, 0)?);
-        let kind = u16_at(self.rest, 2)? & KIND_MASK;
+        let [low, high, kind @ ..] = *self.rest.first_chunk::<4>()?;
+        let length = usize::from(u16::from_ne_bytes([low, high]));
+        let kind = u16::from_ne_bytes(kind) & KIND_MASK;
         let payload = self.rest.get(4..length)?;
         let next = aligned(length);
         self.rest = self.rest.get(next..).unwrap_or_default();

@@ -13,7 +13,7 @@ use super::numbers::{
     IFLA_NET_NS_FD, RTM_DELADDR, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, VETH_INFO_PEER,
 };
 use super::{Request, address, link, message, route};
-use crate::address::Scope;
+use crate::address::{Address, Scope};
 use crate::link::{LinkFlags, OperState};
 use crate::route::{NextHop, Route};
 
@@ -25,6 +25,13 @@ fn theirs(mut request: Request) -> RouteNetlinkMessage {
         NetlinkPayload::InnerMessage(message) => message,
         other => panic!("{other:?}"),
     }
+}
+
+/// A request with what is written into it.
+fn request(write: impl FnOnce(&mut Request)) -> Request {
+    let mut request = Request::default();
+    write(&mut request);
+    request
 }
 
 /// The payload of what their code writes.
@@ -106,7 +113,7 @@ fn we_read_the_link_that_they_write() {
     ];
     let link = link::read(&payload(RouteNetlinkMessage::NewLink(message))).unwrap();
     assert_eq!((link.index, link.layer, link.flags.bits()), (7, 1, 3));
-    assert_eq!((link.name.as_str(), link.kind.as_deref()), ("br0", Some("bridge")));
+    assert_eq!((link.name.as_str(), link.kind_name()), ("br0", Some("bridge")));
     assert_eq!((link.mtu, link.min_mtu, link.max_mtu), (9000, Some(68), Some(65535)));
     assert_eq!(link.mac.unwrap().octets(), [2, 1, 2, 3, 4, 5]);
     assert_eq!(link.broadcast.unwrap().octets(), [0xff; 6]);
@@ -120,15 +127,15 @@ fn we_read_the_link_that_they_write() {
 fn they_read_the_address_that_we_write() {
     for (text, family) in [("10.0.41.1/16", AddressFamily::Inet), ("fd00::1/64", AddressFamily::Inet6)] {
         let net: crate::IpNet = text.parse().unwrap();
-        let RouteNetlinkMessage::NewAddress(read) = theirs(address::request(RTM_NEWADDR, 0, 7, net)) else {
-            panic!("no address")
-        };
+        let written = request(|request| address::write(request, RTM_NEWADDR, 0, 7, &net.into()));
+        let RouteNetlinkMessage::NewAddress(read) = theirs(written) else { panic!("no address") };
         assert_eq!((read.header.family, read.header.index), (family, 7));
         assert_eq!(read.header.prefix_len, net.prefix_len());
         let ip = net.address();
         assert_eq!(read.attributes, [AddressAttribute::Local(ip), AddressAttribute::Address(ip)]);
     }
-    let deleted = theirs(address::request(RTM_DELADDR, 0, 7, "10.0.0.1/8".parse().unwrap()));
+    let address = Address::new("10.0.0.1/8".parse().unwrap());
+    let deleted = theirs(request(|request| address::write(request, RTM_DELADDR, 0, 7, &address)));
     assert!(matches!(deleted, RouteNetlinkMessage::DelAddress(_)));
 }
 
@@ -151,7 +158,7 @@ fn we_read_the_address_that_they_write() {
     assert_eq!((address.index, address.net), (3, "10.0.0.1/24".parse().unwrap()));
     assert_eq!(address.peer, Some("10.0.0.2".parse().unwrap()));
     assert_eq!(address.broadcast, Some("10.0.0.255".parse().unwrap()));
-    assert_eq!((address.label.as_deref(), address.scope), (Some("eth0:1"), Scope::Link));
+    assert_eq!((address.label.as_deref(), address.scope), (Some("eth0:1"), Some(Scope::Link)));
     assert_eq!(address.flags.bits(), 0x280);
 }
 
@@ -163,9 +170,8 @@ fn they_read_the_route_that_we_write() {
         .source("10.0.0.9".parse().unwrap())
         .metric(50);
     route.table = 1000;
-    let RouteNetlinkMessage::NewRoute(read) = theirs(route::request(RTM_NEWROUTE, 0, &route)) else {
-        panic!("no route")
-    };
+    let written = request(|request| route::write(request, RTM_NEWROUTE, 0, &route));
+    let RouteNetlinkMessage::NewRoute(read) = theirs(written) else { panic!("no route") };
     assert_eq!((read.header.destination_prefix_length, read.header.kind), (16, RouteType::Unicast));
     assert_eq!(read.header.scope, RouteScope::Universe);
     assert_eq!(
@@ -185,12 +191,11 @@ fn they_read_the_route_that_we_write() {
 fn next_hops_are_the_same_for_both() {
     let mut route = Route::to("10.1.0.0/16".parse().unwrap());
     route.hops = vec![
-        NextHop { gateway: Some("10.0.0.1".parse().unwrap()), device: Some(2), weight: 4 },
-        NextHop { gateway: Some("fe80::1".parse().unwrap()), device: Some(3), weight: 1 },
+        NextHop::via("10.0.0.1".parse().unwrap()).dev(2).weight(4),
+        NextHop::via("fe80::1".parse().unwrap()).dev(3),
     ];
-    let RouteNetlinkMessage::NewRoute(read) = theirs(route::request(RTM_NEWROUTE, 0, &route)) else {
-        panic!("no route")
-    };
+    let written = request(|request| route::write(request, RTM_NEWROUTE, 0, &route));
+    let RouteNetlinkMessage::NewRoute(read) = theirs(written) else { panic!("no route") };
     let mut first = RouteNextHop::default();
     (first.interface_index, first.hops) = (2, 3);
     first.attributes = vec![RouteAttribute::Gateway(RouteAddress::Inet([10, 0, 0, 1].into()))];

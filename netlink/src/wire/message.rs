@@ -1,18 +1,31 @@
 //! The messages of one datagram.
 
+use super::attribute::Attributes;
 use super::{aligned, u16_at, u32_at};
 use crate::error::Failure;
 
 /// The length of the header (`struct nlmsghdr`) before every message.
 pub(crate) const HEADER: usize = 16;
 
-/// One message, borrowed from the datagram it came in.
+/// A message, borrowed from the datagram it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Message<'a> {
-    pub(crate) kind: u16,
-    pub(crate) flags: u16,
-    pub(crate) sequence: u32,
-    pub(crate) payload: &'a [u8],
+pub struct Message<'a> {
+    /// What it is: an `RTM_` number, or a generic netlink family's.
+    pub kind: u16,
+    /// `NLM_F_` flags, whose meaning depends on what it is.
+    pub flags: u16,
+    /// The number of the request that it answers.
+    pub sequence: u32,
+    /// Its own header and its attributes.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Returns its attributes, which begin behind a header of so many bytes: 16 of a link, 8 of an address, 12 of a
+    /// route, 4 of generic netlink.
+    pub fn attributes(&self, header: usize) -> Attributes<'a> {
+        Attributes::after(aligned(header), self.payload)
+    }
 }
 
 /// Walks the messages of a datagram; ends after one that can't be read.
@@ -21,14 +34,21 @@ pub(crate) struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
+    #[inline]
     pub(crate) fn new(datagram: &'a [u8]) -> Self {
         Messages { rest: datagram }
+    }
+
+    /// What was not walked yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 }
 
 impl<'a> Iterator for Messages<'a> {
     type Item = Result<Message<'a>, Failure>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -42,12 +62,14 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
+#[inline]
 fn split(bytes: &[u8]) -> Option<(Message<'_>, usize)> {
-    let length = u32_at(bytes, 0)? as usize;
+    let header = bytes.first_chunk::<HEADER>()?;
+    let length = u32_at(header, 0)? as usize;
     let message = Message {
-        kind: u16_at(bytes, 4)?,
-        flags: u16_at(bytes, 6)?,
-        sequence: u32_at(bytes, 8)?,
+        kind: u16_at(header, 4)?,
+        flags: u16_at(header, 6)?,
+        sequence: u32_at(header, 8)?,
         payload: bytes.get(HEADER..length)?,
     };
     Some((message, length))

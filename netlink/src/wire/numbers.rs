@@ -1,7 +1,8 @@
 //! The kernel's numbers, with the names that errors show.
 //!
-//! Of `linux/netlink.h`, `linux/rtnetlink.h`, `linux/if_link.h`, `linux/if_addr.h` and
-//! `linux/veth.h`; only those in use, and all of one type, which the C library's are not.
+//! Of `linux/netlink.h`, `linux/rtnetlink.h` and `linux/if_addr.h`, with those of links apart; only those in use, and all of one type, which the C library's are not.
+
+use super::tc;
 
 pub(crate) const AF_UNSPEC: u8 = 0;
 pub(crate) const AF_INET: u8 = 2;
@@ -19,10 +20,11 @@ pub(crate) const RTM_SETLINK: u16 = 19;
 pub(crate) const RTM_NEWADDR: u16 = 20;
 pub(crate) const RTM_DELADDR: u16 = 21;
 pub(crate) const RTM_GETADDR: u16 = 22;
-pub(crate) const RTM_NEWROUTE: u16 = 24;
-pub(crate) const RTM_DELROUTE: u16 = 25;
-pub(crate) const RTM_GETROUTE: u16 = 26;
+pub(crate) const RTM_NEWNSID: u16 = 88;
+pub(crate) const RTM_DELNSID: u16 = 89;
+pub(crate) const RTM_GETNSID: u16 = 90;
 pub(crate) const RTM_NEWLINKPROP: u16 = 108;
+pub(crate) const RTM_DELLINKPROP: u16 = 109;
 
 pub(crate) const NLM_F_REQUEST: u16 = 0x1;
 pub(crate) const NLM_F_ACK: u16 = 0x4;
@@ -32,16 +34,16 @@ pub(crate) const NLM_F_DUMP_INTR: u16 = 0x10;
 pub(crate) const NLM_F_CAPPED: u16 = 0x100;
 /// On an answer: attributes (`NLMSGERR_ATTR_`) follow.
 pub(crate) const NLM_F_ACK_TLVS: u16 = 0x200;
+/// On RTM_DELACTION: all of a kind.
+pub(crate) const NLM_F_ROOT: u16 = 0x100;
+pub(crate) const NLM_F_REPLACE: u16 = 0x100;
 pub(crate) const NLM_F_EXCL: u16 = 0x200;
 pub(crate) const NLM_F_DUMP: u16 = 0x300;
 pub(crate) const NLM_F_CREATE: u16 = 0x400;
 pub(crate) const NLM_F_APPEND: u16 = 0x800;
 
+pub(crate) const RTEXT_FILTER_VF: u32 = 1;
 pub(crate) const RTEXT_FILTER_SKIP_STATS: u32 = 8;
-pub(crate) const RTM_F_CLONED: u32 = 0x200;
-pub(crate) const RT_TABLE_COMPAT: u8 = 252;
-pub(crate) const RT_TABLE_MAIN: u8 = 254;
-pub(crate) const RTPROT_BOOT: u8 = 3;
 
 /// Attribute numbers of one family, and their names.
 pub(crate) type Names = &'static [(u16, &'static str)];
@@ -53,6 +55,11 @@ macro_rules! attributes {
         pub(crate) const $table: Names = &[$(($name, stringify!($name))),+];
     };
 }
+
+mod link;
+
+pub(crate) use attributes;
+pub(crate) use link::*;
 
 // What an error or the end of a dump may say.
 pub(crate) const NLMSGERR_ATTR_MSG: u16 = 1;
@@ -70,83 +77,58 @@ pub(crate) const NL_POLICY_TYPE_ATTR_MIN_LENGTH: u16 = 6;
 pub(crate) const NL_POLICY_TYPE_ATTR_MAX_LENGTH: u16 = 7;
 
 attributes! {
-    /// Of a link.
-    IFLA:
-    IFLA_ADDRESS = 1,
-    IFLA_BROADCAST = 2,
-    IFLA_IFNAME = 3,
-    IFLA_MTU = 4,
-    IFLA_LINK = 5,
-    IFLA_QDISC = 6,
-    IFLA_MASTER = 10,
-    IFLA_TXQLEN = 13,
-    IFLA_OPERSTATE = 16,
-    IFLA_LINKINFO = 18,
-    IFLA_NET_NS_PID = 19,
-    IFLA_GROUP = 27,
-    IFLA_NET_NS_FD = 28,
-    IFLA_EXT_MASK = 29,
-    IFLA_LINK_NETNSID = 37,
-    IFLA_MIN_MTU = 50,
-    IFLA_MAX_MTU = 51,
-    IFLA_PROP_LIST = 52,
-    IFLA_ALT_IFNAME = 53,
-}
-
-attributes! {
-    /// Within `IFLA_LINKINFO`.
-    IFLA_INFO:
-    IFLA_INFO_KIND = 1,
-    IFLA_INFO_DATA = 2,
-}
-
-attributes! {
-    /// Within the `IFLA_INFO_DATA` of a veth.
-    VETH_INFO:
-    VETH_INFO_PEER = 1,
-}
-
-attributes! {
     /// Of an address.
     IFA:
     IFA_ADDRESS = 1,
     IFA_LOCAL = 2,
     IFA_LABEL = 3,
     IFA_BROADCAST = 4,
+    IFA_CACHEINFO = 6,
     IFA_FLAGS = 8,
+    IFA_RT_PRIORITY = 9,
+    IFA_TARGET_NETNSID = 10,
+    IFA_PROTO = 11,
 }
 
+mod routing;
+pub(crate) use routing::*;
+
 attributes! {
-    /// Of a route.
-    RTA:
-    RTA_DST = 1,
-    RTA_OIF = 4,
-    RTA_GATEWAY = 5,
-    RTA_PRIORITY = 6,
-    RTA_PREFSRC = 7,
-    RTA_MULTIPATH = 9,
-    RTA_TABLE = 15,
-    RTA_VIA = 18,
+    /// Of the id of a network namespace.
+    NETNSA:
+    NETNSA_NSID = 1,
+    NETNSA_PID = 2,
+    NETNSA_FD = 3,
 }
 
 /// The names of the attributes of a message, and the length of the header before them.
 pub(crate) fn layout(message: u16) -> (Names, usize) {
     match message {
         RTM_NEWADDR..=RTM_GETADDR => (IFA, 8),
-        RTM_NEWROUTE..=RTM_GETROUTE => (RTA, 12),
-        _ => (IFLA, 16),
+        RTM_NEWNSID..=RTM_GETNSID => (NETNSA, 4),
+        _ => routing::layout(message).or_else(|| tc::numbers::layout(message)).unwrap_or((IFLA, 16)),
     }
 }
 
-/// The names inside an attribute, and the length of the header before them.
-pub(crate) fn inside(outer: Names, attribute: u16) -> Option<(Names, usize)> {
+/// The names inside an attribute, and the length of the header before them. `link` is the link's kind, where it is
+/// one.
+pub(crate) fn inside(outer: Names, attribute: u16, link: &[u8]) -> Option<(Names, usize)> {
     match name_of(outer, attribute)? {
         "IFLA_LINKINFO" => Some((IFLA_INFO, 0)),
         "IFLA_PROP_LIST" => Some((IFLA, 0)),
-        // A veth's are the only ones this crate sends.
-        "IFLA_INFO_DATA" => Some((VETH_INFO, 0)),
-        "VETH_INFO_PEER" => Some((IFLA, 16)),
-        _ => None,
+        "IFLA_INFO_DATA" => Some((data_names(link)?, 0)),
+        "IFLA_INFO_SLAVE_DATA" => Some((port_names(link)?, 0)),
+        "VETH_INFO_PEER" | "IFLA_NETKIT_PEER_INFO" => Some((IFLA, 16)),
+        "IFLA_VLAN_INGRESS_QOS" | "IFLA_VLAN_EGRESS_QOS" => Some((IFLA_VLAN_QOS, 0)),
+        "IFLA_BOND_AD_INFO" => Some((IFLA_BOND_AD_INFO_NAMES, 0)),
+        "IFLA_VFINFO_LIST" => Some((IFLA_VF_INFO_NAMES, 0)),
+        "IFLA_VF_INFO" => Some((IFLA_VF, 0)),
+        "IFLA_XDP" => Some((IFLA_XDP_NAMES, 0)),
+        "IFLA_PROTO_DOWN_REASON" => Some((IFLA_PROTO_DOWN_REASONS, 0)),
+        "IFLA_AF_SPEC" => Some((IFLA_AF, 0)),
+        "AF_INET" => Some((IFLA_INET, 0)),
+        "AF_INET6" => Some((IFLA_INET6, 0)),
+        name => routing::inside(name).or_else(|| tc::numbers::inside(outer, attribute, link)),
     }
 }
 

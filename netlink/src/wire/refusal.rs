@@ -1,19 +1,21 @@
 //! What the kernel says when it refuses: the errno, and since Linux 4.12 a text, the attribute
 //! it is about, what that attribute may hold, and which one is missing (extended acknowledgement).
 
-use super::attribute::Attributes;
+use super::attribute::{Attribute, Attributes};
 use super::message::{HEADER, Message};
 use super::numbers::{
-    NL_POLICY_TYPE_ATTR_MAX_LENGTH, NL_POLICY_TYPE_ATTR_MAX_VALUE_S, NL_POLICY_TYPE_ATTR_MAX_VALUE_U,
-    NL_POLICY_TYPE_ATTR_MIN_LENGTH, NL_POLICY_TYPE_ATTR_MIN_VALUE_S, NL_POLICY_TYPE_ATTR_MIN_VALUE_U,
-    NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_ERROR, NLMSGERR_ATTR_MISS_NEST, NLMSGERR_ATTR_MISS_TYPE,
-    NLMSGERR_ATTR_MSG, NLMSGERR_ATTR_OFFS, NLMSGERR_ATTR_POLICY, Names, inside, layout, name_of,
+    IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND, NL_POLICY_TYPE_ATTR_MAX_LENGTH, NL_POLICY_TYPE_ATTR_MAX_VALUE_S,
+    NL_POLICY_TYPE_ATTR_MAX_VALUE_U, NL_POLICY_TYPE_ATTR_MIN_LENGTH, NL_POLICY_TYPE_ATTR_MIN_VALUE_S,
+    NL_POLICY_TYPE_ATTR_MIN_VALUE_U, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_ERROR, NLMSGERR_ATTR_MISS_NEST,
+    NLMSGERR_ATTR_MISS_TYPE, NLMSGERR_ATTR_MSG, NLMSGERR_ATTR_OFFS, NLMSGERR_ATTR_POLICY, Names, inside,
+    name_of,
 };
+use super::protocol::Protocol;
 use super::{aligned, u16_at, u32_at};
 
 /// The kernel's refusal of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     pub(crate) errno: i32,
     /// The kernel's own words.
     pub(crate) text: Option<String>,
@@ -31,6 +33,11 @@ impl Refusal {
     /// # Errors
     /// The refusal, in which names were found in `request`, the bytes that were sent.
     pub(crate) fn check(answer: &Message<'_>, request: &[u8]) -> Result<(), Refusal> {
+        Refusal::check_of(Protocol::Route, answer, request)
+    }
+
+    /// The same, of any protocol: the names differ.
+    pub(crate) fn check_of(protocol: Protocol, answer: &Message<'_>, request: &[u8]) -> Result<(), Refusal> {
         // The end of a dump has carried an errno since Linux 2.6.21 at least; absent means well.
         let errno = u32_at(answer.payload, 0).map_or(0, |errno| (errno as i32).wrapping_neg());
         if errno == 0 {
@@ -38,13 +45,13 @@ impl Refusal {
         }
         let mut refusal = Refusal { errno, ..Refusal::default() };
         if answer.flags & NLM_F_ACK_TLVS != 0 {
-            refusal.read(Attributes::after(attributes_at(answer), answer.payload), request);
+            let (names, header) = protocol.layout(u16_at(request, 4).unwrap_or_default());
+            refusal.read(Attributes::after(attributes_at(answer), answer.payload), request, names, header);
         }
         Err(refusal)
     }
 
-    fn read(&mut self, attributes: Attributes<'_>, request: &[u8]) {
-        let (names, header) = layout(u16_at(request, 4).unwrap_or_default());
+    fn read(&mut self, attributes: Attributes<'_>, request: &[u8], names: Names, header: usize) {
         let start = HEADER + header;
         let mut missing = (None, None);
         for attribute in attributes {
@@ -88,7 +95,11 @@ fn path_at(names: Names, bytes: &[u8], offset: usize) -> Option<String> {
     if start == offset {
         return Some(name);
     }
-    let inner = inside(names, attribute.kind).and_then(|(names, header)| {
+    // The kind of a link stands before its data, that of its master before a port's.
+    let word = if name == "IFLA_INFO_SLAVE_DATA" { IFLA_INFO_SLAVE_KIND } else { IFLA_INFO_KIND };
+    let link = Attributes::new(bytes).find(|sibling| sibling.kind == word);
+    let link = link.map(Attribute::text_bytes).unwrap_or_default();
+    let inner = inside(names, attribute.kind, link).and_then(|(names, header)| {
         let offset = offset.checked_sub(start + 4 + header)?;
         path_at(names, attribute.payload.get(header..)?, offset)
     });
@@ -131,8 +142,8 @@ fn policy(attributes: Attributes<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::numbers::{
-        IFLA, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, NLMSG_DONE, RTM_GETROUTE,
-        RTM_NEWLINK, VETH_INFO_PEER,
+        IFLA, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_LINKINFO, IFLA_MTU, NLMSG_DONE, RTM_GETROUTE, RTM_NEWLINK,
+        VETH_INFO_PEER,
     };
     use super::*;
     use crate::wire::Request;

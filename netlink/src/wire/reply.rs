@@ -1,9 +1,10 @@
 //! When the answer to a request is complete, and what it came to.
 
-use super::Request;
 use super::message::{Message, Messages};
 use super::numbers::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN};
+use super::protocol::Protocol;
 use super::refusal::Refusal;
+use crate::changes::Changes;
 use crate::error::Failure;
 
 /// What a request is answered with.
@@ -19,54 +20,108 @@ pub(crate) enum Answer {
 
 /// The reading of one answer, which may take several datagrams.
 #[derive(Debug)]
-pub(crate) struct Reply<'a> {
-    request: &'a Request,
+pub(crate) struct Reply {
+    protocol: Protocol,
     sequence: u32,
     answer: Answer,
     /// The kernel changed what was dumped while it was being dumped: entries may be missing.
     pub(crate) interrupted: bool,
+    /// Where the next message of the present datagram begins.
+    at: usize,
+    /// What else tells that.
+    changes: Option<Changes>,
+    /// Where the last object began.
+    object: usize,
+    has_object: bool,
 }
 
-impl<'a> Reply<'a> {
-    pub(crate) fn new(request: &'a Request, sequence: u32, answer: Answer) -> Self {
-        Reply { request, sequence, answer, interrupted: false }
+/// What comes next in an answer.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    Object(Message<'a>),
+    /// The datagram is through, and the answer isn't.
+    More,
+    End,
+}
+
+impl Reply {
+    pub(crate) fn new(protocol: Protocol, sequence: u32, answer: Answer) -> Self {
+        Reply {
+            protocol,
+            sequence,
+            answer,
+            interrupted: false,
+            at: 0,
+            changes: None,
+            object: 0,
+            has_object: false,
+        }
     }
 
-    /// Takes in one datagram: each object goes to `each`; true when the answer is complete.
+    /// Lets what tells of changes count as the kernel's word that it was interrupted.
+    pub(crate) fn with_changes(mut self, changes: Option<Changes>) -> Self {
+        self.changes = changes;
+        self
+    }
+
+    /// The object that the last step came to, once more.
+    #[inline]
+    pub(crate) fn object<'a>(&self, datagram: &'a [u8]) -> Option<Message<'a>> {
+        Messages::new(datagram.get(self.object..)?).next()?.ok()
+    }
+
+    /// Begins with a new datagram.
+    pub(crate) fn next_datagram(&mut self) {
+        self.at = 0;
+    }
+
+    /// Goes to the next object of a datagram, or to its end. `request` is what was sent, in which an
+    /// error's offset points.
     ///
     /// Messages with another sequence number are late answers to a request that was given up, and
     /// are skipped. The end may share a datagram with objects (it does since Linux 6.9).
-    pub(crate) fn take(
-        &mut self,
-        datagram: &[u8],
-        each: &mut impl FnMut(&Message<'_>),
-    ) -> Result<bool, Failure> {
-        for message in Messages::new(datagram) {
+    #[inline]
+    pub(crate) fn step<'a>(&mut self, datagram: &'a [u8], request: &[u8]) -> Result<Step<'a>, Failure> {
+        if self.has_object && self.answer == Answer::Object {
+            return Ok(Step::End);
+        }
+        let mut messages = Messages::new(datagram.get(self.at..).unwrap_or_default());
+        while let Some(message) = messages.next() {
             let message = message?;
+            let begin = self.at;
+            self.at = datagram.len() - messages.rest().len();
             if message.sequence != self.sequence {
+                self.interrupted |= self.changes.is_some_and(|changes| changes.are_told_by(&message));
                 continue;
             }
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
             match message.kind {
                 NLMSG_NOOP => {}
                 NLMSG_OVERRUN => return Err(Failure::Protocol("the kernel lost a part of its answer")),
-                NLMSG_ERROR | NLMSG_DONE => return self.end(&message),
+                NLMSG_ERROR | NLMSG_DONE => return self.end(&message, request).map(|()| Step::End),
+                kind if !self.is_asked_for(kind, request) => {}
                 _ => {
-                    each(&message);
-                    if self.answer == Answer::Object {
-                        return Ok(true);
-                    }
+                    (self.has_object, self.object) = (true, begin);
+                    return Ok(Step::Object(message));
                 }
             }
         }
-        Ok(false)
+        Ok(Step::More)
     }
 
-    fn end(&self, message: &Message<'_>) -> Result<bool, Failure> {
-        Refusal::check(message, self.request.sent())
+    /// Of rtnetlink's types four at a time are about the same; objects that are echoed may be about something else.
+    #[inline]
+    fn is_asked_for(&self, kind: u16, request: &[u8]) -> bool {
+        let asked = request.get(4..6).map_or(kind, |bytes| u16::from_ne_bytes([bytes[0], bytes[1]]));
+        self.protocol != Protocol::Route || self.answer == Answer::Acknowledgement || kind & !3 == asked & !3
+    }
+
+    #[cold]
+    fn end(&self, message: &Message<'_>, request: &[u8]) -> Result<(), Failure> {
+        Refusal::check_of(self.protocol, message, request)
             .map_err(|refusal| Failure::Refused(Box::new(refusal)))?;
         match (self.answer, message.kind) {
-            (Answer::Acknowledgement, NLMSG_ERROR) | (Answer::Dump, NLMSG_DONE) => Ok(true),
+            (Answer::Acknowledgement, NLMSG_ERROR) | (Answer::Dump, NLMSG_DONE) => Ok(()),
             (Answer::Acknowledgement, _) => Err(Failure::Protocol("the answer has no acknowledgement")),
             (Answer::Object, _) => Err(Failure::Protocol("the answer has no object")),
             (Answer::Dump, _) => Err(Failure::Protocol("the answer has no list")),
@@ -78,6 +133,7 @@ impl<'a> Reply<'a> {
 mod tests {
     use super::super::numbers::{NLM_F_ACK_TLVS, RTM_GETLINK, RTM_NEWLINK};
     use super::*;
+    use crate::wire::Request;
 
     fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
         let mut bytes = (16 + payload.len() as u32).to_ne_bytes().to_vec();
@@ -94,19 +150,23 @@ mod tests {
         [&(-errno).to_ne_bytes()[..], &[0; 16]].concat()
     }
 
-    /// Feeds datagrams to the reply to request 7; gives the outcome, the objects and the flag.
+    /// Feeds datagrams to the reply to request 7; gives whether it ended, the objects and the flag.
     fn reply(answer: Answer, datagrams: &[Vec<u8>]) -> (Result<bool, Failure>, usize, bool) {
         let request = Request::new(RTM_GETLINK, 0, &[0; 16]);
-        let mut reply = Reply::new(&request, 7, answer);
+        let mut reply = Reply::new(Protocol::Route, 7, answer);
         let mut objects = 0;
-        let mut outcome = Ok(false);
         for datagram in datagrams {
-            outcome = reply.take(datagram, &mut |_| objects += 1);
-            if !matches!(outcome, Ok(false)) {
-                break;
+            reply.next_datagram();
+            loop {
+                match reply.step(datagram, request.sent()) {
+                    Ok(Step::Object(_)) => objects += 1,
+                    Ok(Step::More) => break,
+                    Ok(Step::End) => return (Ok(true), objects, reply.interrupted),
+                    Err(failure) => return (Err(failure), objects, reply.interrupted),
+                }
             }
         }
-        (outcome, objects, reply.interrupted)
+        (Ok(false), objects, reply.interrupted)
     }
 
     /// 2014's package made any other sequence number a hard error ("Wrong Seq nr"): one answer

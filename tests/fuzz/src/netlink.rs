@@ -12,6 +12,7 @@ use crate::netlink_wire as wire;
 mod wire {
     pub(crate) const OBJECT: Option<fn(&[u8])> = None;
     pub(crate) const ANSWER: Option<fn(&[u8])> = None;
+    pub(crate) const TOLD: Option<fn(&[u8])> = None;
 }
 
 pub(crate) fn targets() -> Vec<Target> {
@@ -44,6 +45,12 @@ pub(crate) fn targets() -> Vec<Target> {
             feeds: "a number that chooses the request, then datagrams: no more objects than bytes, one line for a refusal",
             run: wire::ANSWER,
             seeds: answers,
+        },
+        Target {
+            name: "netlink-told",
+            feeds: "a message's type and payload, read as an event, as sockets and as a generic family",
+            run: wire::TOLD,
+            seeds: told,
         },
     ]
 }
@@ -125,6 +132,26 @@ fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
     bytes.extend(payload);
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
+}
+
+/// Objects as events; a TCP socket, a unix socket, a family.
+fn told() -> Vec<Vec<u8>> {
+    let typed = |kind: u16, payload: &[u8]| [&kind.to_ne_bytes()[..], payload].concat();
+    let events = objects().into_iter().zip([16, 20, 21, 24, 25]).map(|(object, kind)| typed(kind, &object));
+    let tcp = [
+        &[2, 10][..],
+        &[0; 70],
+        &attribute(2, &[0; 232]),
+        &attribute(4, b"cubic\0"),
+        &attribute(21, &[1; 8]),
+    ];
+    let unix = [&[1, 1, 10][..], &[0; 13], &attribute(0, b"\0name"), &attribute(4, &[1; 8])];
+    let group = [attribute(1, b"peers\0"), attribute(2, &9_u32.to_ne_bytes())].concat();
+    let groups = attribute(nested(7), &attribute(nested(1), &group));
+    let family =
+        [&[1, 2, 0, 0][..], &attribute(1, &28_u16.to_ne_bytes()), &attribute(2, b"wireguard\0"), &groups];
+    let others = [typed(20, &tcp.concat()), typed(20, &unix.concat()), typed(16, &family.concat())];
+    events.chain(others).collect()
 }
 
 /// Dumps with their end, an acknowledgement, refusals with text, offset, policy and what is missing.

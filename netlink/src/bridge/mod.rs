@@ -1,0 +1,11 @@
+//! What bridges and VXLAN links know besides hardware addresses: VLANs, multicast groups, networks.
+
+mod mdb;
+mod vlan;
+mod vni;
+
+pub(crate) use self::mdb::HINTS as MDB_HINTS;
+pub use self::mdb::{MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode};
+pub(crate) use self::vlan::HINTS as VLAN_HINTS;
+pub use self::vlan::{BridgeVlan, PortVlans, VlanFlags, VlanTunnel};
+pub use self::vni::VniEntry;

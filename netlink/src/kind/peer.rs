@@ -1,0 +1,131 @@
+//! The other end of a pair: veth, vxcan, netkit.
+
+use std::os::fd::AsFd;
+
+use super::Kind;
+use crate::error::{Failure, Result};
+use crate::handle::Handle;
+use crate::link::{CREATING, Link, LinkFlags, Netns, NewLink, check_mac, check_name};
+use crate::mac::MacAddress;
+use crate::wire::numbers::{IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU};
+use crate::wire::{self, Request};
+
+/// The other end of a pair.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peer<'a> {
+    name: Option<String>,
+    netns: Option<Netns<'a>>,
+    mac: Option<MacAddress>,
+    mtu: Option<u32>,
+}
+
+impl Peer<'_> {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.name.as_deref().map_or(Ok(()), check_name)?;
+        self.mac.map_or(Ok(()), check_mac)
+    }
+
+    pub(super) fn write(&self, request: &mut Request, kind: u16) {
+        request.nest(kind, |request| {
+            request.header(&wire::link::header(0, LinkFlags::empty(), LinkFlags::empty()));
+            if let Some(name) = &self.name {
+                request.text(IFLA_IFNAME, name);
+            }
+            if let Some(mtu) = self.mtu {
+                request.u32(IFLA_MTU, mtu);
+            }
+            if let Some(mac) = self.mac {
+                request.mac(IFLA_ADDRESS, mac);
+            }
+            if let Some(netns) = self.netns {
+                netns.write(request);
+            }
+        });
+    }
+}
+
+/// What comes in pairs: what is sent into one end comes out of the other.
+pub trait Pair<'a>: Kind + sealed::Pair<'a> {}
+
+pub(crate) mod sealed {
+    use super::Peer;
+
+    pub trait Pair<'a>: Clone {
+        /// The other end.
+        #[allow(private_interfaces, reason = "nobody else can call it")]
+        fn peer(&mut self) -> &mut Peer<'a>;
+    }
+}
+
+/// The ends of a pair, as it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VethPair {
+    /// The end that is here.
+    pub host: Link,
+    /// The other end's index, in its own namespace.
+    pub peer_index: u32,
+}
+
+impl<'a, K: Pair<'a>> NewLink<'a, K> {
+    /// Names the other end.
+    pub fn peer(mut self, name: impl Into<String>) -> NewLink<'a, K> {
+        self.kind.peer().name = Some(name.into());
+        self
+    }
+
+    /// Makes the other end in the network namespace of a process.
+    pub fn peer_netns_pid(mut self, pid: u32) -> NewLink<'a, K> {
+        self.kind.peer().netns = Some(Netns::Pid(pid));
+        self
+    }
+
+    /// Makes the other end in a network namespace: an open `/proc/PID/ns/net` or `/run/netns/NAME`.
+    pub fn peer_netns_fd(mut self, netns: &'a impl AsFd) -> NewLink<'a, K> {
+        self.kind.peer().netns = Some(Netns::Fd(netns.as_fd()));
+        self
+    }
+
+    /// Sets the other end's MAC; the kernel makes one at random otherwise.
+    pub fn peer_mac(mut self, mac: impl Into<MacAddress>) -> NewLink<'a, K> {
+        self.kind.peer().mac = Some(mac.into());
+        self
+    }
+
+    /// Sets the longest packet that the other end sends, in bytes, where it is not to be that of
+    /// [`mtu`](NewLink::mtu).
+    pub fn peer_mtu(mut self, mtu: u32) -> NewLink<'a, K> {
+        self.kind.peer().mtu = Some(mtu);
+        self
+    }
+}
+
+impl Handle {
+    /// Makes a pair of links in one request, as [`add_veth`](Handle::add_veth) does: of veths, netkits or vxcans.
+    ///
+    /// # Errors
+    /// As [`add_veth`](Handle::add_veth).
+    pub fn add_pair<'a, K: Pair<'a>>(&mut self, pair: &NewLink<'a, K>) -> Result<VethPair> {
+        let (mut pair, given) = (pair.clone(), pair.mtu);
+        let peer = pair.kind.peer();
+        // The kernel gives each end its own.
+        peer.mtu = peer.mtu.or(given);
+        let peer = peer.name.clone();
+        self.try_add_pair(&pair).map_err(|failure| {
+            let kind = pair.kind.name();
+            let peer = peer.as_deref().unwrap_or("(any name)");
+            let failure = self.with_new_mtu_range(&pair, failure);
+            failure.when(format_args!("create {kind} pair {:?} and {peer:?}", pair.name), CREATING)
+        })
+    }
+
+    fn try_add_pair<'a, K: Pair<'a>>(&mut self, pair: &NewLink<'a, K>) -> Result<VethPair, Failure> {
+        if pair.netns.is_some() {
+            let why = "this end is made here; it is the other one that can be made elsewhere".to_owned();
+            return Err(Failure::Input(why));
+        }
+        let host = self.try_add_link(pair)?;
+        let peer_index = host.peer.ok_or(Failure::Protocol("the new link has no other end"))?;
+        Ok(VethPair { host, peer_index })
+    }
+}

@@ -1,0 +1,320 @@
+//! Neighbours: who is behind which hardware address on a link.
+
+mod fdb;
+mod flags;
+mod table;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+
+pub(crate) use self::fdb::HINTS as FDB_HINTS;
+pub use self::fdb::{FdbEntry, FdbFilter, FdbFlush};
+pub use self::flags::{NeighbourFlags, NeighbourState, NeighbourTimes};
+pub use self::table::NeighbourTable;
+use crate::dump::{Dump, Slot};
+use crate::error::{Failure, Hints, Result};
+use crate::handle::Handle;
+use crate::link::LinkRef;
+use crate::mac::MacAddress;
+use crate::wire::Request;
+use crate::wire::message::Message;
+use crate::wire::neighbour;
+use crate::wire::numbers::{
+    NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH,
+};
+
+/// A neighbour on a link: an address and the hardware address behind it ([ip-neighbour(8)]).
+///
+/// ```no_run
+/// use netlink::{Handle, Neighbour};
+///
+/// let neighbour = Neighbour::new("10.0.41.7".parse()?).mac([2, 0, 0, 0, 0, 7]);
+/// Handle::open()?.add_neighbour("eth0", &neighbour)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [ip-neighbour(8)]: https://man7.org/linux/man-pages/man8/ip-neighbour.8.html
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Neighbour {
+    /// The index of the link it is on. On input it is not looked at: the link is told apart. Zero is a proxy of all
+    /// links.
+    pub index: u32,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its hardware address, where it is known and has six bytes.
+    pub mac: Option<MacAddress>,
+    /// What the kernel knows of its hardware address.
+    pub state: NeighbourState,
+    /// How it came, and what it is used for.
+    pub flags: NeighbourFlags,
+    /// Who made it, an `RTPROT_` number; `None` for unknown.
+    pub protocol: Option<u8>,
+    /// How often it was asked for without an answer; not on input.
+    pub probes: Option<u32>,
+    /// When something happened to it; not on input.
+    pub times: Option<NeighbourTimes>,
+}
+
+impl Neighbour {
+    /// Begins a neighbour that is set for good.
+    pub fn new(address: IpAddr) -> Neighbour {
+        Neighbour {
+            index: 0,
+            address,
+            mac: None,
+            state: NeighbourState::PERMANENT,
+            flags: NeighbourFlags::empty(),
+            protocol: None,
+            probes: None,
+            times: None,
+        }
+    }
+
+    /// Begins an address in whose name the kernel answers ("proxy").
+    pub fn proxy(address: IpAddr) -> Neighbour {
+        let mut proxy = Neighbour::new(address);
+        (proxy.state, proxy.flags) = (NeighbourState::empty(), NeighbourFlags::PROXY);
+        proxy
+    }
+
+    /// Begins a neighbour that the kernel finds by itself, and asks for again and again (Linux 5.16).
+    pub fn managed(address: IpAddr) -> Neighbour {
+        let mut managed = Neighbour::new(address);
+        (managed.state, managed.flags) = (NeighbourState::empty(), NeighbourFlags::MANAGED);
+        managed
+    }
+
+    /// Sets its hardware address.
+    #[must_use]
+    pub fn mac(mut self, mac: impl Into<MacAddress>) -> Neighbour {
+        self.mac = Some(mac.into());
+        self
+    }
+
+    /// Sets what the kernel is to take its hardware address for.
+    #[must_use]
+    pub fn state(mut self, state: NeighbourState) -> Neighbour {
+        self.state = state;
+        self
+    }
+
+    /// Writes a request about it.
+    pub(crate) fn request(
+        &self,
+        request: &mut Request,
+        handle: &mut Handle,
+        kind: u16,
+        flags: u16,
+        link: LinkRef<'_>,
+    ) -> Result<(), Failure> {
+        self.check(kind)?;
+        neighbour::write(request, kind, flags, handle.index_of(link)?, self);
+        Ok(())
+    }
+
+    /// Checks what the kernel would refuse without telling why.
+    fn check(&self, kind: u16) -> Result<(), Failure> {
+        let known = NeighbourState::PERMANENT
+            | NeighbourState::NOARP
+            | NeighbourState::REACHABLE
+            | NeighbourState::STALE
+            | NeighbourState::DELAY
+            | NeighbourState::PROBE;
+        // Links without addresses (a tunnel's) have neighbours without.
+        let asks =
+            self.flags.intersects(NeighbourFlags::USE | NeighbourFlags::MANAGED | NeighbourFlags::PROXY);
+        if kind == RTM_NEWNEIGH && self.mac.is_none() && !asks && self.state.intersects(known) {
+            let noarp = self.state == NeighbourState::NOARP;
+            if !noarp {
+                return Err(Failure::Input("it has no hardware address".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Written as in a command of ip-neighbour(8): `10.0.0.7 lladdr 02:00:00:00:00:07`.
+impl fmt::Display for Neighbour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.flags.contains(NeighbourFlags::PROXY) {
+            f.write_str("proxy ")?;
+        }
+        write!(f, "{}", self.address)?;
+        self.mac.map_or(Ok(()), |mac| write!(f, " lladdr {mac}"))
+    }
+}
+
+pub(crate) const HINTS: Hints<'static> = &[
+    (Errno::EEXIST, "it is there already"),
+    (Errno::ENOENT, "there is no such neighbour"),
+    (Errno::ENOBUFS, "the kernel's table of neighbours is full"),
+    (Errno::ENETDOWN, "the link is down"),
+    (Errno::EINVAL, "the kernel takes no such neighbour on this link"),
+];
+
+/// Which neighbours to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NeighbourFilter {
+    /// Those on the link with this index.
+    pub index: Option<u32>,
+    /// Those of IPv4 (true) or of IPv6 (false).
+    pub ipv4: Option<bool>,
+    /// Those on ports of the bridge (or links of the bond, VRF, ...) with this index.
+    pub master: Option<u32>,
+    /// Those in one of these states; no bit is any state.
+    pub state: NeighbourState,
+    /// The addresses in whose names the kernel answers, instead of the neighbours.
+    pub proxies: bool,
+}
+
+impl NeighbourFilter {
+    fn request(self, handle: &mut Handle) -> Request {
+        let mut request = handle.room();
+        neighbour::write_list(&mut request, self);
+        request
+    }
+
+    fn read(self, message: &Message<'_>) -> Option<Neighbour> {
+        neighbour::read(message.payload).filter(|neighbour| self.matches(neighbour))
+    }
+
+    fn read_into(&self, message: &Message<'_>, slot: &mut Slot<Neighbour>) {
+        let Ok(found) = slot.insert(Ok(Neighbour::new([0; 4].into()))) else { return };
+        if neighbour::read_all(found, message.payload).is_none() || !self.matches(found) {
+            *slot = None;
+        }
+    }
+
+    /// Of the master neighbours don't tell: only the kernel knows it.
+    fn matches(&self, neighbour: &Neighbour) -> bool {
+        self.index.is_none_or(|index| index == neighbour.index)
+            && self.ipv4.is_none_or(|ipv4| ipv4 == neighbour.address.is_ipv4())
+            && (self.state.is_empty() || self.state.intersects(neighbour.state))
+            && self.proxies == neighbour.flags.contains(NeighbourFlags::PROXY)
+    }
+}
+
+impl Handle {
+    /// Lists all neighbours of the namespace, IPv4 and IPv6, without proxies.
+    ///
+    /// # Errors
+    /// [`Interrupted`](crate::ErrorKind::Interrupted): neighbours came and went each time the list was read.
+    pub fn neighbours(&mut self) -> Result<Vec<Neighbour>> {
+        self.list_neighbours(NeighbourFilter::default())
+    }
+
+    /// Lists some neighbours. The kernel leaves the others out where it can.
+    ///
+    /// # Errors
+    /// Those of [`neighbours`](Handle::neighbours); [`NotFound`](crate::ErrorKind::NotFound) where the filter has a
+    /// link or master that isn't there.
+    pub fn list_neighbours(&mut self, filter: NeighbourFilter) -> Result<Vec<Neighbour>> {
+        self.list(|handle| filter.request(handle), |message| filter.read(message))
+            .map_err(|failure| failure.when("list neighbours", &[]))
+    }
+
+    /// Lists some neighbours, one at a time.
+    ///
+    /// # Errors
+    /// The kernel did not answer. What goes wrong later the items tell.
+    pub fn dump_neighbours(&mut self, filter: NeighbourFilter) -> Result<Dump<'_, Neighbour>> {
+        let request = filter.request(self);
+        Dump::begin_in_place(self, request, "neighbours", &[], move |message, slot| {
+            filter.read_into(message, slot);
+        })
+        .map_err(|failure| failure.when("list neighbours", &[]))
+    }
+
+    /// Finds a neighbour by its address.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or no such neighbour.
+    pub fn neighbour<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: IpAddr) -> Result<Neighbour> {
+        let link = link.into();
+        let outcome = self.index_of(link).and_then(|index| {
+            let mut request = self.room();
+            let mut wanted = Neighbour::new(address);
+            wanted.state = NeighbourState::empty();
+            neighbour::write(&mut request, RTM_GETNEIGH, 0, index, &wanted);
+            self.get(request, |message| neighbour::read(message.payload))
+        });
+        outcome.map_err(|failure| failure.when(format_args!("find neighbour {address} on {link}"), HINTS))
+    }
+
+    /// Adds a neighbour.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the link has it.
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    pub fn add_neighbour<'a>(&mut self, link: impl Into<LinkRef<'a>>, neighbour: &Neighbour) -> Result<()> {
+        self.set_neighbour(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, link.into(), neighbour, "add")
+    }
+
+    /// Adds a neighbour, or changes the one that is there.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    pub fn replace_neighbour<'a>(
+        &mut self,
+        link: impl Into<LinkRef<'a>>,
+        neighbour: &Neighbour,
+    ) -> Result<()> {
+        self.set_neighbour(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, link.into(), neighbour, "replace")
+    }
+
+    /// Changes a neighbour that is there.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or no such neighbour.
+    pub fn change_neighbour<'a>(
+        &mut self,
+        link: impl Into<LinkRef<'a>>,
+        neighbour: &Neighbour,
+    ) -> Result<()> {
+        self.set_neighbour(RTM_NEWNEIGH, NLM_F_REPLACE, link.into(), neighbour, "change")
+    }
+
+    /// Adds a neighbour unless it is there: one that is there keeps its hardware address.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    pub fn append_neighbour<'a>(
+        &mut self,
+        link: impl Into<LinkRef<'a>>,
+        neighbour: &Neighbour,
+    ) -> Result<()> {
+        self.set_neighbour(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, link.into(), neighbour, "append")
+    }
+
+    /// Deletes a neighbour, or a proxy where the [flag](NeighbourFlags::PROXY) says so.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or no such neighbour.
+    pub fn delete_neighbour<'a>(
+        &mut self,
+        link: impl Into<LinkRef<'a>>,
+        neighbour: &Neighbour,
+    ) -> Result<()> {
+        self.set_neighbour(RTM_DELNEIGH, 0, link.into(), neighbour, "delete")
+    }
+
+    fn set_neighbour(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        link: LinkRef<'_>,
+        neighbour: &Neighbour,
+        verb: &str,
+    ) -> Result<()> {
+        let mut request = self.room();
+        let outcome = match neighbour.request(&mut request, self, kind, flags, link) {
+            Ok(()) => self.change(request, |_| {}).map_err(|failure| link.missing(failure)),
+            Err(failure) => Err(failure),
+        };
+        outcome.map_err(|failure| failure.when(format_args!("{verb} neighbour {neighbour} on {link}"), HINTS))
+    }
+}

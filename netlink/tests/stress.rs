@@ -1,0 +1,201 @@
+//! Lists of links that come and go while they are read.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use grounds::{Outcome, Stop, ignored, netns, tests};
+use netlink::{Bridge, ErrorKind, FdbEntry, Handle, IpNet, Link, Route, Veth};
+
+/// How many links are there the whole time.
+const LINKS: usize = 1000;
+const ROUNDS: usize = 300;
+/// On a slow machine fewer rounds are as good.
+const LONGEST: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    grounds::run_as_root(tests![
+        a_list_that_is_wrong_says_so,
+        a_list_of_ipv6_routes_that_is_short_says_so,
+        a_list_of_what_a_bridge_knows_that_is_short_says_so,
+    ])
+}
+
+/// Tells whether each link that was there the whole time is told exactly once.
+fn is_whole(links: &[Link]) -> bool {
+    let mut told: HashMap<&str, usize> = HashMap::new();
+    for link in links {
+        *told.entry(&link.name).or_default() += 1;
+    }
+    (0..LINKS).all(|number| told.get(&*format!("stays{number}")) == Some(&1))
+}
+
+fn a_list_that_is_wrong_says_so() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    let mut batch = handle.batch();
+    for number in 0..LINKS {
+        batch.add_link(&Bridge::new(format!("stays{number}")));
+    }
+    for result in batch.send() {
+        result?;
+    }
+    let end = AtomicBool::new(false);
+    let (mut whole, mut interrupted, mut changes) = (0, 0, 0);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut handle = Handle::open()?;
+            let mut count = 0;
+            while !end.load(Relaxed) {
+                handle.add_link(&Bridge::new("comes"))?;
+                handle.delete_link("comes")?;
+                count += 2;
+            }
+            Ok::<u32, netlink::Error>(count)
+        });
+        let begin = Instant::now();
+        for round in 0..ROUNDS {
+            if begin.elapsed() > LONGEST {
+                break;
+            }
+            // Most are walked once; some are read again, many times.
+            let found = if round % 30 == 0 {
+                handle.links().map_err(|error| {
+                    assert!(error.kind() == ErrorKind::Interrupted, "{error}");
+                    assert!(error.partial::<Link>().is_some(), "{error}");
+                })
+            } else {
+                let mut found = Vec::new();
+                let mut dump = handle.dump_links().expect("a list");
+                let outcome = dump.try_for_each(|link| {
+                    found.push(link?);
+                    Ok(())
+                });
+                assert!(dump.next().is_none());
+                outcome.map(|()| found).map_err(|error: netlink::Error| {
+                    assert!(error.kind() == ErrorKind::Interrupted, "{error}");
+                })
+            };
+            match found {
+                Ok(links) => {
+                    assert!(is_whole(&links), "round {round}: a list is wrong, and says nothing");
+                    whole += 1;
+                }
+                Err(()) => interrupted += 1,
+            }
+        }
+        end.store(true, Relaxed);
+        changes = other.join().expect("it ends")?;
+        Ok::<(), netlink::Error>(())
+    })?;
+    println!("{whole} whole, {interrupted} interrupted, {changes} changes meanwhile");
+    // Otherwise it was no test.
+    assert!(whole + interrupted > 0 && changes > 0);
+    Ok(())
+}
+
+/// Lists again and again while another thread changes every second of them; those between are never missing, or the list
+/// says so. The kernel doesn't.
+fn is_short_with_a_word<T>(
+    mut list: impl FnMut(&mut Handle) -> netlink::Result<Vec<T>>,
+    number: impl Fn(&T) -> Option<usize>,
+    flap: impl Fn(&mut Handle, usize) -> netlink::Result<()> + Sync,
+) -> Outcome {
+    const LISTS: usize = 40;
+    let (mut handle, end) = (Handle::open()?, AtomicBool::new(false));
+    thread::scope(|scope| {
+        let changer = scope.spawn(|| {
+            let mut handle = Handle::open()?;
+            let mut place = 0;
+            while !end.load(Relaxed) {
+                flap(&mut handle, place * 2 + 1)?;
+                place = (place + 7) % (FLAPPING / 2);
+                // Now and then a list is whole.
+                if place.is_multiple_of(16) {
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+            Ok::<(), netlink::Error>(())
+        });
+        let begin = Instant::now();
+        let mut outcome = Ok(());
+        for _ in 0..LISTS {
+            match list(&mut handle) {
+                Ok(found) => {
+                    let mut told = [false; FLAPPING];
+                    found.iter().filter_map(&number).for_each(|number| told[number] = true);
+                    let missing = (0..FLAPPING).step_by(2).filter(|number| !told[*number]).count();
+                    if missing > 0 {
+                        outcome = Err(Stop::Failed(format!("{missing} are missing, and nothing is said")));
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    outcome = Err(error.into());
+                    break;
+                }
+            }
+            if begin.elapsed() > LONGEST / 3 {
+                break;
+            }
+        }
+        end.store(true, Relaxed);
+        changer.join().expect("it ends")?;
+        outcome
+    })
+}
+
+/// How many there are, of which every second comes and goes.
+const FLAPPING: usize = 8000;
+
+fn a_list_of_ipv6_routes_that_is_short_says_so() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    let link = handle.add_link(&Bridge::new("br0").up())?;
+    let first = u128::from_be_bytes([0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let route = |number: usize| {
+        let net = IpNet::new(Ipv6Addr::from(first | (number as u128) << 64).into(), 64).expect("64 is short");
+        Route::to(net).dev(link.index)
+    };
+    let mut batch = handle.batch();
+    (0..FLAPPING).for_each(|number| _ = batch.add_route(&route(number)));
+    if let Some(error) = batch.send().into_iter().find_map(Result::err) {
+        return Err(ignored(error)); // no IPv6 here
+    }
+    let number = |route: &Route| match route.destination.address() {
+        IpAddr::V6(address) if u128::from(address) >> 112 == 0xfd77 => {
+            Some((u128::from(address) >> 64) as usize & 0xffff)
+        }
+        _ => None,
+    };
+    is_short_with_a_word(Handle::routes, number, |handle, number| {
+        handle.delete_route(&route(number))?;
+        handle.add_route(&route(number))
+    })
+}
+
+fn a_list_of_what_a_bridge_knows_that_is_short_says_so() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    handle.add_link(&Bridge::new("br0").up())?;
+    let pair = handle.add_veth(&Veth::new("v0").master("br0").peer("v1").up())?;
+    let entry = |number: usize| {
+        let [high, low] = (number as u16).to_be_bytes();
+        FdbEntry::of_bridge([2, 0, 0, 9, high, low])
+    };
+    let mut batch = handle.batch();
+    (0..FLAPPING).for_each(|number| _ = batch.add_fdb(&pair.host, &entry(number)));
+    batch.send().into_iter().collect::<netlink::Result<Vec<_>>>()?;
+    let number = |entry: &FdbEntry| {
+        let octets = entry.mac.octets();
+        octets.starts_with(&[2, 0, 0, 9]).then(|| usize::from(u16::from_be_bytes([octets[4], octets[5]])))
+    };
+    is_short_with_a_word(Handle::fdb, number, |handle, number| {
+        handle.delete_fdb("v0", &entry(number))?;
+        handle.add_fdb("v0", &entry(number))
+    })
+}
