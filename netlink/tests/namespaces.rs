@@ -108,8 +108,9 @@ fn a_namespace_is_found_by_path_descriptor_and_process() -> Outcome {
 fn a_process_that_ended_has_no_namespace() -> Outcome {
     netns()?;
     let mut child = Command::new("true").spawn()?;
-    let pidfd = pidfd(child.id())?;
+    let pidfd = pidfd(child.id());
     child.wait()?;
+    let pidfd = pidfd?;
     let error = Netns::of_pidfd(&pidfd).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(error.to_string().contains("there is no such process"), "{error}");
