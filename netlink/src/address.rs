@@ -330,7 +330,7 @@ impl Handle {
                 let why = format!("the link has it as {}, and would keep that", found.net);
                 Err(Failure::Conflict(ErrorKind::AlreadyExists, why))
             }
-            // It isn't there.
+            // It isn't there; what else went wrong, the change meets again.
             _ => Ok(()),
         }
     }

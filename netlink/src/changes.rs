@@ -5,15 +5,11 @@
 //! Whoever reads such a list hears what is told to its group as long as it takes.
 
 use crate::wire::message::Message;
-use crate::wire::numbers::{AF_BRIDGE, AF_INET6, AF_UNSPEC, RTM_DELNEIGH, RTM_GETNEIGH, RTM_GETROUTE};
+use crate::wire::numbers::{
+    AF_BRIDGE, AF_INET6, AF_UNSPEC, RTM_DELNEIGH, RTM_GETMDB, RTM_GETNEIGH, RTM_GETROUTE, RTNLGRP_IPV6_ROUTE,
+    RTNLGRP_MDB, RTNLGRP_NEIGH, RTNLGRP_TC,
+};
 use crate::wire::tc::numbers::{RTM_GETQDISC, RTM_GETTCLASS, RTM_GETTFILTER};
-
-// Of `enum rtnetlink_groups`.
-const RTNLGRP_NEIGH: u32 = 3;
-const RTNLGRP_TC: u32 = 4;
-const RTNLGRP_IPV6_ROUTE: u32 = 11;
-const RTNLGRP_MDB: u32 = 26;
-const RTM_GETMDB: u16 = 86;
 
 /// What tells that a list changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::wire::protocol::Protocol;
 use crate::wire::reply::{Answer, Reply, Step};
 
 /// How often a list that changed while it was read is read again.
-const ATTEMPTS: u32 = 16;
+pub(crate) const ATTEMPTS: u32 = 16;
 
 /// A list that is read as it is walked: one datagram is in memory at a time, however long the list is.
 ///
@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 16;
 /// so, and then the last item is an error of the kind [`Interrupted`](crate::ErrorKind::Interrupted): a list
 /// that ends without an error is whole. ([`Handle::links`] and the like begin again instead.) Of routes of IPv6,
 /// neighbours, what bridges know and traffic control the kernel says nothing; so this hears what is told to their groups
-/// until the list ends, and takes that for the kernel's word.
+/// until the list ends, where that can be heard, and takes it for the kernel's word.
 ///
 /// Dropping it before its end costs the next request the time to read the rest.
 pub struct Dump<'h, T> {

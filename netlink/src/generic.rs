@@ -39,13 +39,12 @@ use crate::netns::open_within;
 use crate::raw::OwnedMessage;
 use crate::wire::attribute::Attribute;
 use crate::wire::message::Message;
-use crate::wire::protocol::Protocol;
+use crate::wire::protocol::{GENL_ID_CTRL, Protocol};
 use crate::wire::request::Request;
 
 /// `struct genlmsghdr`: command, version, two bytes of nothing.
 const HEADER: usize = 4;
 
-const GENL_ID_CTRL: u16 = 16;
 const CTRL_CMD_GETFAMILY: u8 = 3;
 const CTRL_VERSION: u8 = 2;
 

@@ -39,11 +39,8 @@ use crate::dump::Dump;
 use crate::error::{Error, Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::netns::open_within;
-use crate::wire::protocol::Protocol;
+use crate::wire::protocol::{Protocol, SOCK_DESTROY, SOCK_DIAG_BY_FAMILY};
 use crate::wire::request::Request;
-
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const SOCK_DESTROY: u16 = 21;
 
 const HINTS: Hints<'static> = &[
     (Errno::ENOENT, "this kernel tells nothing of such sockets, or there is none"),

@@ -75,7 +75,10 @@ impl<'a, K> NewLink<'a, K> {
         self
     }
 
-    /// Sets the longest packet it sends, in bytes. A pair's other end has the same then.
+    /// Sets the longest packet it sends, in bytes. The other end of a pair has the same then, if
+    /// [`add_pair`](Handle::add_pair) makes it; else it has its own.
+    ///
+    /// A bridge that is made in another namespace forgets it at its first port, as the kernel has it.
     pub fn mtu(mut self, mtu: u32) -> NewLink<'a, K> {
         self.mtu = Some(mtu);
         self

@@ -8,20 +8,11 @@ use super::raw::Source;
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::netns::open_within;
+use crate::wire::numbers::{
+    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,
+    RTNLGRP_IPV6_RULE, RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_NSID, RTNLGRP_TC,
+};
 use crate::wire::protocol::Protocol;
-
-// Of `enum rtnetlink_groups`.
-const RTNLGRP_LINK: u32 = 1;
-const RTNLGRP_NEIGH: u32 = 3;
-const RTNLGRP_TC: u32 = 4;
-const RTNLGRP_IPV4_IFADDR: u32 = 5;
-const RTNLGRP_IPV4_ROUTE: u32 = 7;
-const RTNLGRP_IPV4_RULE: u32 = 8;
-const RTNLGRP_IPV6_IFADDR: u32 = 9;
-const RTNLGRP_IPV6_ROUTE: u32 = 11;
-const RTNLGRP_IPV6_RULE: u32 = 19;
-const RTNLGRP_NSID: u32 = 28;
-const RTNLGRP_NEXTHOP: u32 = 32;
 
 /// What a [`Monitor`] is to hear, and how.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 
 use super::event::Event;
-use crate::dump::Cursor;
+use crate::dump::{ATTEMPTS, Cursor};
 use crate::error::Failure;
 use crate::handle::Handle;
 use crate::wire::numbers::{
@@ -11,9 +11,6 @@ use crate::wire::numbers::{
     RTM_GETNEXTHOP, RTM_GETNSID, RTM_GETROUTE, RTM_GETRULE,
 };
 use crate::wire::tc::numbers::RTM_GETQDISC;
-
-/// How often a list that changed while it was read is read again.
-const ATTEMPTS: u32 = 16;
 
 /// A list that the kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,20 @@ pub(crate) const RTM_GETNSID: u16 = 90;
 pub(crate) const RTM_NEWLINKPROP: u16 = 108;
 pub(crate) const RTM_DELLINKPROP: u16 = 109;
 
+// Of `enum rtnetlink_groups`.
+pub(crate) const RTNLGRP_LINK: u32 = 1;
+pub(crate) const RTNLGRP_NEIGH: u32 = 3;
+pub(crate) const RTNLGRP_TC: u32 = 4;
+pub(crate) const RTNLGRP_IPV4_IFADDR: u32 = 5;
+pub(crate) const RTNLGRP_IPV4_ROUTE: u32 = 7;
+pub(crate) const RTNLGRP_IPV4_RULE: u32 = 8;
+pub(crate) const RTNLGRP_IPV6_IFADDR: u32 = 9;
+pub(crate) const RTNLGRP_IPV6_ROUTE: u32 = 11;
+pub(crate) const RTNLGRP_IPV6_RULE: u32 = 19;
+pub(crate) const RTNLGRP_MDB: u32 = 26;
+pub(crate) const RTNLGRP_NSID: u32 = 28;
+pub(crate) const RTNLGRP_NEXTHOP: u32 = 32;
+
 pub(crate) const NLM_F_REQUEST: u16 = 0x1;
 pub(crate) const NLM_F_ACK: u16 = 0x4;
 pub(crate) const NLM_F_ECHO: u16 = 0x8;

@@ -13,9 +13,9 @@ pub(crate) enum Protocol {
     Other(u8),
 }
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const SOCK_DESTROY: u16 = 21;
-const GENL_ID_CTRL: u16 = 16;
+pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(crate) const SOCK_DESTROY: u16 = 21;
+pub(crate) const GENL_ID_CTRL: u16 = 16;
 
 const INET_DIAG_REQ: Names = &[(1, "INET_DIAG_REQ_BYTECODE"), (3, "INET_DIAG_REQ_PROTOCOL")];
 const CTRL: Names = &[(1, "CTRL_ATTR_FAMILY_ID"), (2, "CTRL_ATTR_FAMILY_NAME"), (10, "CTRL_ATTR_OP")];
