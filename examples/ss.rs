@@ -32,7 +32,7 @@ fn run() -> Result<(), Box<dyn error::Error>> {
     );
     for (name, filter) in [("tcp", InetFilter::tcp()), ("udp", InetFilter::udp())] {
         for socket in diag.list_inet(&filter)? {
-            let state = format!("{:?}", socket.state);
+            let state = socket.state.to_string();
             println!(
                 "{name:5} {state:12} {:>8} {:>8} {:32} {:32} {:>6}",
                 socket.receive_queue,

@@ -79,7 +79,7 @@ fn ss_tells_who_listens() -> Outcome {
     let address = listener.local_addr()?.to_string();
     let text = printed(&mut example("ss")?)?;
     let line = text.lines().find(|line| line.contains(&address)).unwrap_or(&text);
-    assert!(line.starts_with("tcp   Listen"), "{line}");
+    assert!(line.starts_with("tcp   LISTEN"), "{line}");
     let output = example("ss")?.arg("x").output()?;
     assert!(!output.status.success());
     contains(&String::from_utf8_lossy(&output.stderr), "ss: \"x\" is no process")

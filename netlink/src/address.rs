@@ -31,7 +31,7 @@ use crate::wire::{self, Request};
 /// Handle::open()?.add_address("eth0", &address)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Address {
     /// The index of the link it belongs to. On input it is not looked at: the link is told apart.

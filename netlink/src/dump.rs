@@ -32,6 +32,7 @@ pub(crate) const ATTEMPTS: u32 = 16;
 /// until the list ends, where that can be heard, and takes it for the kernel's word.
 ///
 /// Dropping it before its end costs the next request the time to read the rest.
+#[must_use = "it is read as it is walked"]
 pub struct Dump<'h, T> {
     handle: &'h mut Handle,
     cursor: Cursor,
@@ -94,7 +95,7 @@ impl<'h, T> Dump<'h, T> {
     /// use netlink::{Handle, LinkFilter};
     ///
     /// let mut handle = Handle::open()?;
-    /// let mut links = handle.dump_links()?;
+    /// let mut links = handle.dump_links(LinkFilter::default())?;
     /// while let Some(message) = links.next_message()? {
     ///     for attribute in message.attributes(16) {
     ///         println!("attribute {} has {} bytes", attribute.kind, attribute.payload.len());
@@ -304,6 +305,7 @@ fn until_whole<T: Send + Sync + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LinkFilter;
     use crate::error::ErrorKind;
 
     #[test]
@@ -333,7 +335,7 @@ mod tests {
     fn a_list_that_was_dropped_half_way_does_not_disturb_the_next() {
         let mut handle = Handle::open().unwrap();
         for _ in 0..3 {
-            let mut dump = handle.dump_links().unwrap();
+            let mut dump = handle.dump_links(LinkFilter::default()).unwrap();
             assert!(dump.next().unwrap().is_ok());
         }
         assert!(handle.links().unwrap().iter().any(|link| link.name == "lo"));

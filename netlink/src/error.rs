@@ -78,9 +78,7 @@ impl Error {
     pub fn attribute(&self) -> Option<&str> {
         self.0.refusal.as_ref()?.attribute.as_deref()
     }
-}
 
-impl Error {
     /// Returns what could be read of a list that changed each time it was read
     /// ([`Interrupted`](ErrorKind::Interrupted)): some of it may be missing, or be there twice.
     ///
@@ -95,6 +93,30 @@ impl Error {
     /// ```
     pub fn partial<T: 'static>(&self) -> Option<&[T]> {
         self.0.partial.as_ref()?.downcast_ref::<Vec<T>>().map(Vec::as_slice)
+    }
+}
+
+/// With the kind that std has for it, and the line of this one.
+///
+/// ```
+/// let error = netlink::interface_by_name("no such link").unwrap_err();
+/// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::InvalidInput);
+/// ```
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => io::ErrorKind::NotFound,
+            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
+            ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied,
+            ErrorKind::InvalidInput => io::ErrorKind::InvalidInput,
+            ErrorKind::Busy => io::ErrorKind::ResourceBusy,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Unreachable => io::ErrorKind::NetworkUnreachable,
+            ErrorKind::TimedOut => io::ErrorKind::TimedOut,
+            ErrorKind::Protocol => io::ErrorKind::InvalidData,
+            ErrorKind::Interrupted | ErrorKind::Other => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
     }
 }
 

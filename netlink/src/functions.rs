@@ -165,8 +165,9 @@ pub fn add_route<'a>(
 ) -> Result<()> {
     let route = route_of(destination, source, gateway).map_err(|why| why.when("add a route", &[]))?;
     let mut handle = Handle::open()?;
-    let device = handle.link(device)?;
-    handle.add_route(&route.dev(device.index))
+    let device = device.into();
+    let index = handle.index_of(device).map_err(|why| why.when(format_args!("find {device}"), &[]))?;
+    handle.add_route(&route.dev(index))
 }
 
 /// Adds the route to everywhere by a neighbour of a link; see [`Handle::add_default_gateway`].

@@ -27,9 +27,9 @@ const ATTEMPTS: u32 = 16;
 /// one for many operations: opening it costs more than most of them.
 ///
 /// ```no_run
-/// use netlink::{Bridge, Handle, Route, Veth};
+/// use netlink::{Bridge, Handle, Netns, Veth};
 ///
-/// let netns = std::fs::File::open("/run/netns/blue")?;
+/// let netns = Netns::named("blue")?;
 /// let mut host = Handle::open()?;
 /// let bridge = host.add_link(&Bridge::new("br0").random_mac())?;
 /// host.set_up(&bridge)?;

@@ -25,6 +25,29 @@ pub struct IpNet {
     prefix_len: u8,
 }
 
+/// A single IPv4 address: all of its bits name it.
+impl From<Ipv4Addr> for IpNet {
+    fn from(address: Ipv4Addr) -> IpNet {
+        IpAddr::V4(address).into()
+    }
+}
+
+/// A single IPv6 address: all of its bits name it.
+impl From<Ipv6Addr> for IpNet {
+    fn from(address: Ipv6Addr) -> IpNet {
+        IpAddr::V6(address).into()
+    }
+}
+
+/// An address and a prefix length, as [`IpNet::new`] takes them.
+impl TryFrom<(IpAddr, u8)> for IpNet {
+    type Error = Error;
+
+    fn try_from((address, prefix_len): (IpAddr, u8)) -> Result<IpNet> {
+        IpNet::new(address, prefix_len)
+    }
+}
+
 impl IpNet {
     /// `0.0.0.0/0`.
     pub(crate) const ANY_V4: IpNet = IpNet { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix_len: 0 };

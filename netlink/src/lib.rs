@@ -17,8 +17,23 @@
 //! The functions open a socket each. A [`Handle`] keeps one, in any network namespace, and can do more:
 //! [`Veth`] makes a pair whose other end is born in its container, in one request.
 //!
-//! [`Monitor`] tells what changes, [`Netns`] makes and finds network namespaces, [`diag`] lists sockets as `ss` does,
-//! [`generic`] talks to the families of generic netlink, and [`raw`] sends and reads what this crate has no type for.
+//! | command | here |
+//! |---|---|
+//! | `ip link` | [`Handle::links`], [`add_link`](Handle::add_link), [`change_link`](Handle::change_link), [`delete_link`](Handle::delete_link); kinds and their options in [`kind`] |
+//! | `ip link set type bridge_slave` | [`Handle::change_port`], [`port`] |
+//! | `ip address` | [`Handle::addresses`], [`add_address`](Handle::add_address) |
+//! | `ip route`, `ip route get` | [`Handle::routes`], [`add_route`](Handle::add_route), [`route_get`](Handle::route_get) |
+//! | `ip rule`, `ip nexthop` | [`Handle::rules`], [`add_rule`](Handle::add_rule), [`add_nexthop`](Handle::add_nexthop) |
+//! | `ip neighbour` | [`Handle::neighbours`], [`add_neighbour`](Handle::add_neighbour) |
+//! | `bridge fdb`, `vlan`, `mdb` | [`Handle::fdb`], [`bridge_vlans`](Handle::bridge_vlans), [`mdb`](Handle::mdb) |
+//! | `tc` | [`Handle::add_qdisc`], [`add_class`](Handle::add_class), [`add_filter`](Handle::add_filter), [`tc`] |
+//! | `ip netns` | [`Netns`] |
+//! | `ip monitor` | [`Monitor`] |
+//! | `ip -batch` | [`Batch`] |
+//! | `ss` | [`diag`] |
+//! | `genl` | [`generic`]; [`raw`] for what this crate has no type for |
+//!
+//! Of each object, `links` and the like list all, `list_links` those that a filter wants, and `dump_links` one at a time.
 //!
 //! Every [`Error`] tells what, on what and why, with the kernel's own words:
 //!
@@ -58,6 +73,7 @@
 //! `tokio`: `AsyncMonitor`, of which events are awaited.
 
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
 mod batch;
@@ -95,7 +111,8 @@ mod wire;
 pub use address::{Address, AddressFilter, AddressFlags, Scope};
 pub use batch::Batch;
 pub use bridge::{
-    BridgeVlan, MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode, PortVlans, VlanFlags, VlanTunnel, VniEntry,
+    BridgeVlan, BridgeVlanFlags, MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode, PortVlans, VlanTunnel,
+    VniEntry,
 };
 pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
@@ -110,7 +127,8 @@ pub use kind::VethPair;
 pub use kind::{AnyLink, LinkKind};
 pub use link::{
     AddrGenMode, Inet6Link, Ipv4Setting, Ipv6Setting, Link, LinkChange, LinkConf, LinkFilter, LinkFlags,
-    LinkMode, LinkRef, LinkStats, NewLink, OperState, Vf, VfLinkState, VfVlan, Xdp, XdpFlags, XdpMode,
+    LinkIndex, LinkMode, LinkRef, LinkStats, NewLink, OperState, Vf, VfLinkState, VfVlan, Xdp, XdpFlags,
+    XdpMode,
 };
 pub use mac::MacAddress;
 #[cfg(feature = "tokio")]

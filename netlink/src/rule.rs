@@ -30,7 +30,7 @@ use crate::wire::numbers::{NLM_F_CREATE, NLM_F_EXCL, RT_TABLE_MAIN, RTM_DELRULE,
 /// ```
 ///
 /// [ip-rule(8)]: https://man7.org/linux/man-pages/man8/ip-rule.8.html
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Rule {
     /// Whether it is for IPv4 (true) or IPv6 (false).
@@ -234,6 +234,13 @@ impl fmt::Display for Rule {
         fn part<T: fmt::Display>(f: &mut fmt::Formatter<'_>, word: &str, value: Option<T>) -> fmt::Result {
             value.map_or(Ok(()), |value| write!(f, "{word} {value} "))
         }
+        fn range<T: fmt::Display>(
+            f: &mut fmt::Formatter<'_>,
+            word: &str,
+            value: Option<&RangeInclusive<T>>,
+        ) -> fmt::Result {
+            value.map_or(Ok(()), |value| write!(f, "{word} {}-{} ", value.start(), value.end()))
+        }
         if self.flags.contains(RuleFlags::INVERT) {
             f.write_str("not ")?;
         }
@@ -244,8 +251,22 @@ impl fmt::Display for Rule {
         part(f, "to", self.destination)?;
         part(f, "iif", self.input.as_ref())?;
         part(f, "oif", self.output.as_ref())?;
-        part(f, "fwmark", self.mark)?;
+        if self.tos != 0 {
+            write!(f, "tos {:#x} ", self.tos)?;
+        }
+        part(f, "dscp", self.dscp)?;
+        match (self.mark, self.mask) {
+            (Some(value), Some(mask)) => write!(f, "fwmark {value:#x}/{mask:#x} ")?,
+            (Some(value), None) => write!(f, "fwmark {value:#x} ")?,
+            _ => {}
+        }
+        range(f, "uidrange", self.uids.as_ref())?;
         part(f, "ipproto", self.ip_protocol)?;
+        range(f, "sport", self.source_ports.as_ref())?;
+        range(f, "dport", self.destination_ports.as_ref())?;
+        part(f, "tun_id", self.tunnel_id)?;
+        part(f, "suppress_prefixlength", self.suppress_prefix_len)?;
+        part(f, "suppress_ifgroup", self.suppress_group)?;
         part(f, "priority", self.priority)?;
         match self.action {
             RuleAction::Lookup(table) => write!(f, "lookup {table}"),
@@ -391,6 +412,6 @@ mod tests {
         let mut rule = Rule::v4(RuleAction::Lookup(100));
         (rule.source, rule.mark) = (Some("10.0.0.0/8".parse().unwrap()), Some(7));
         rule.flags = RuleFlags::INVERT;
-        assert_eq!(rule.to_string(), "not from 10.0.0.0/8 fwmark 7 lookup 100");
+        assert_eq!(rule.to_string(), "not from 10.0.0.0/8 fwmark 0x7 lookup 100");
     }
 }

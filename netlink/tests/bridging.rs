@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    Bridge, BridgeVlan, ErrorKind, FdbEntry, FdbFilter, FdbFlush, Handle, IpNet, Link, MacAddress, MdbEntry,
-    MdbFilter, MdbMode, Neighbour, NeighbourFilter, NeighbourFlags, NeighbourState, NeighbourTable,
-    NexthopObject, Veth, VlanFlags, VlanTunnel, VniEntry,
+    Bridge, BridgeVlan, BridgeVlanFlags, ErrorKind, FdbEntry, FdbFilter, FdbFlush, Handle, IpNet, Link,
+    MacAddress, MdbEntry, MdbFilter, MdbMode, Neighbour, NeighbourFilter, NeighbourFlags, NeighbourState,
+    NeighbourTable, NexthopObject, Veth, VlanTunnel, VniEntry,
 };
 use serde_json::Value;
 
@@ -451,7 +451,7 @@ fn vlans_come_back_and_bridge_agrees() -> Outcome {
     let ids: Vec<_> = of(&mut handle, port.index)?.each().map(|(id, _)| id).collect();
     assert_eq!(ids, [1, 10, 11, 19, 20, 100]);
     let flags = of(&mut handle, port.index)?.each().find(|(id, _)| *id == 100).unwrap().1;
-    assert_eq!(flags, VlanFlags::PVID | VlanFlags::UNTAGGED);
+    assert_eq!(flags, BridgeVlanFlags::PVID | BridgeVlanFlags::UNTAGGED);
     Ok(())
 }
 

@@ -18,8 +18,8 @@ use grounds::faults::Steps;
 use grounds::{Outcome, Stop, netns, tests};
 use netlink::tc::Qdisc;
 use netlink::{
-    AddressFilter, Bridge, Dump, Handle, IpNet, LinkChange, Neighbour, NeighbourFilter, Netns, Route,
-    RouteFilter, Rule, RuleAction, RuleFilter, Veth,
+    AddressFilter, Bridge, Dump, Handle, IpNet, LinkChange, LinkFilter, Neighbour, NeighbourFilter, Netns,
+    Route, RouteFilter, Rule, RuleAction, RuleFilter, Veth,
 };
 use nix::sched::{CloneFlags, setns};
 
@@ -211,7 +211,7 @@ fn a_list_allocates_what_its_objects_hold() -> Outcome {
         result?;
     }
     // The vector in which they are kept is one that is held.
-    listed("links", || walked(handle.dump_links(), Vec::with_capacity(500)))?;
+    listed("links", || walked(handle.dump_links(LinkFilter::default()), Vec::with_capacity(500)))?;
     listed("addresses", || walked(handle.dump_addresses(AddressFilter::default()), Vec::with_capacity(500)))?;
     listed("routes", || walked(handle.dump_routes(RouteFilter::default()), Vec::with_capacity(1000)))?;
     listed("neighbours", || {
@@ -220,7 +220,7 @@ fn a_list_allocates_what_its_objects_hold() -> Outcome {
     listed("rules", || walked(handle.dump_rules(RuleFilter::default()), Vec::with_capacity(500)))?;
     // As messages, nothing is.
     let (count, outcome) = allocations(|| {
-        let mut links = handle.dump_links()?;
+        let mut links = handle.dump_links(LinkFilter::default())?;
         while links.next_message()?.is_some() {}
         Ok::<(), netlink::Error>(())
     });
@@ -317,7 +317,9 @@ fn operate(who: &str, what: &str) {
                 batch.send().into_iter().for_each(|result| result.unwrap());
             }
             ("links", false) => floor.links(drop),
-            ("links", true) => handle.dump_links().unwrap().for_each(|link| drop(link.unwrap())),
+            ("links", true) => {
+                handle.dump_links(LinkFilter::default()).unwrap().for_each(|link| drop(link.unwrap()));
+            }
             ("container", false) => {
                 let netns = netns.as_ref().unwrap();
                 let index = floor.veth_into(name, bridge, 1400, netns.as_fd().as_raw_fd());

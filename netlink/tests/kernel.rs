@@ -64,6 +64,7 @@ fn main() -> ExitCode {
         sockets_are_not_inherited,
         other_processes_can_not_send_to_a_handle,
         the_echo_of_another_socket_is_no_answer,
+        a_pair_has_one_mtu_however_it_is_made,
         a_pair_has_an_end_here,
         the_network_of_an_ipv6_address_is_not_replaced,
         a_link_that_is_moved_by_an_alternative_name_keeps_its_own,
@@ -801,6 +802,18 @@ fn the_echo_of_another_socket_is_no_answer() -> Outcome {
     indexes.sort_unstable();
     indexes.dedup();
     assert_eq!(indexes.len(), count);
+    Ok(())
+}
+
+fn a_pair_has_one_mtu_however_it_is_made() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    handle.add_link(&Veth::new("v0").peer("v1").mtu(1400))?;
+    let mut batch = handle.batch();
+    let results = batch.add_link(&Veth::new("v2").peer("v3").mtu(1300).peer_mtu(1200)).send();
+    assert!(results[0].is_ok(), "{results:?}");
+    let mtus = ["v0", "v1", "v2", "v3"].map(|name| handle.link(name).map(|link| link.mtu));
+    assert_eq!(mtus, [Ok(1400), Ok(1400), Ok(1300), Ok(1200)]);
     Ok(())
 }
 

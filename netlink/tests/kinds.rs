@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         a_bridge_has_its_timers_and_counts,
         a_macvlan_has_its_options,
         a_macvlan_of_senders_has_its_list,
+        options_are_beside_what_is_said_already,
         an_ipvlan_has_its_options,
         a_vlan_has_its_options,
         a_vxlan_has_its_options,
@@ -101,7 +102,7 @@ macro_rules! comes_back {
         let mut options = $options;
         $(options.$field = Some($value);)*
         $($(options.$recent = Some($later);)+)?
-        let made = make(&mut $handle, &$new.options(options.clone()))?;
+        let made = make(&mut $handle, &$new.options(|kind| *kind = options.clone()))?;
         let Some(LinkKind::$variant(_)) = made.kind else { panic!("{:?}", made.kind) };
         let LinkKind::$variant(found) = kind_of(&mut $handle, "t0")? else { panic!("another kind") };
         $(assert_eq!(found.$field, options.$field, stringify!($field));)*
@@ -251,13 +252,25 @@ fn a_macvlan_has_its_options() -> Outcome {
     Ok(())
 }
 
+/// What the constructor took was lost.
+fn options_are_beside_what_is_said_already() -> Outcome {
+    let mut handle = with_low()?;
+    let vxlan = Vxlan::new("t0", 42).options(|vxlan| vxlan.ageing = Some(60));
+    let LinkKind::Vxlan(found) = make(&mut handle, &vxlan)?.kind.unwrap() else { panic!("another kind") };
+    assert_eq!((found.id, found.ageing), (Some(42), Some(60)));
+    let tap = Macvlan::tap("t1", "low").options(|macvlan| macvlan.mode = Some(MacvlanMode::Private));
+    let LinkKind::Macvlan(found) = make(&mut handle, &tap)?.kind.unwrap() else { panic!("another kind") };
+    assert_eq!((found.tap, found.mode), (true, Some(MacvlanMode::Private)));
+    Ok(())
+}
+
 fn a_macvlan_of_senders_has_its_list() -> Outcome {
     let mut handle = with_low()?;
     let macs: Vec<MacAddress> = (1..=3).map(|last| [2, 0, 0, 0, 9, last].into()).collect();
     let mut options = kind::Macvlan::default();
     options.mode = Some(MacvlanMode::Source);
     options.sources = Some(macs.clone());
-    make(&mut handle, &Macvlan::new("t0", "low").options(options.clone()))?;
+    make(&mut handle, &Macvlan::new("t0", "low").options(|kind| *kind = options.clone()))?;
     let sources = |handle: &mut Handle| -> Result<Vec<MacAddress>, Stop> {
         let LinkKind::Macvlan(macvlan) = kind_of(handle, "t0")? else { panic!("another kind") };
         let mut sources = macvlan.sources.unwrap();
@@ -316,7 +329,7 @@ fn a_vlan_has_its_options() -> Outcome {
         (options.id, options.protocol, options.flags) = (7, protocol, Some(flags));
         options.ingress_qos = vec![(1, 5), (7, 9)];
         options.egress_qos = vec![(3, 6), (4, 1)];
-        make(&mut handle, &Vlan::new("t0", "low", 7).options(options.clone()))?;
+        make(&mut handle, &Vlan::new("t0", "low", 7).options(|kind| *kind = options.clone()))?;
         let LinkKind::Vlan(found) = kind_of(&mut handle, "t0")? else { panic!("another kind") };
         assert_eq!(*found, options);
         let said = ip_link("t0")?;
@@ -780,7 +793,7 @@ fn a_bareudp_has_its_options() -> Outcome {
     let mut options = kind::Bareudp::default();
     (options.port, options.ethertype) = (6635, 0x8847);
     (options.srcport_min, options.multiproto) = (Some(50_000), true);
-    make(&mut handle, &Bareudp::new("t0", 1, 1).options(options.clone()))?;
+    make(&mut handle, &Bareudp::new("t0", 1, 1).options(|kind| *kind = options.clone()))?;
     let LinkKind::Bareudp(found) = kind_of(&mut handle, "t0")? else { panic!("another kind") };
     assert_eq!(found, options);
     Ok(())
@@ -843,14 +856,14 @@ fn what_is_read_can_be_written_again() -> Outcome {
     handle.add_link(&Bridge::new("t0"))?;
     let LinkKind::Bridge(bridge) = kind_of(&mut handle, "t0")? else { panic!("another kind") };
     handle.change_kind("t0", &*bridge)?;
-    handle.add_link(&Bridge::new("t1").options((*bridge).clone()))?;
+    handle.add_link(&Bridge::new("t1").options(|kind| *kind = (*bridge).clone()))?;
     let LinkKind::Bridge(again) = kind_of(&mut handle, "t1")? else { panic!("another kind") };
     assert_eq!((again.ageing_time, again.mcast_hash_max), (bridge.ageing_time, bridge.mcast_hash_max));
 
     make(&mut handle, &Macvlan::new("t2", "low").mode(MacvlanMode::Bridge))?;
     let LinkKind::Macvlan(macvlan) = kind_of(&mut handle, "t2")? else { panic!("another kind") };
     handle.change_kind("t2", &*macvlan)?;
-    handle.add_link(&Macvlan::new("t3", "low").options((*macvlan).clone()))?;
+    handle.add_link(&Macvlan::new("t3", "low").options(|kind| *kind = (*macvlan).clone()))?;
     assert_eq!(kind_of(&mut handle, "t3")?, LinkKind::Macvlan(macvlan));
 
     make(&mut handle, &Gre::new("t4", ip("10.0.0.2")).key(3))?;
@@ -865,7 +878,7 @@ fn what_the_kernel_would_take_otherwise_is_refused() -> Outcome {
     let mut told = Vec::new();
     let mut vlan = kind::Vlan::default();
     vlan.egress_qos = vec![(1, 8)];
-    told.push(handle.add_link(&Vlan::new("t0", "low", 1).options(vlan)));
+    told.push(handle.add_link(&Vlan::new("t0", "low", 1).options(|kind| *kind = vlan)));
     told.push(handle.add_link(&Vlan::new("t0", "low", 4095)));
     told.push(handle.add_link(&Vxlan::new("t0", 0x100_0000)));
     told.push(handle.add_link(&Vxlan::new("t0", 1).local(ip("::1")).remote(ip("10.0.0.1"))));
@@ -876,7 +889,7 @@ fn what_the_kernel_would_take_otherwise_is_refused() -> Outcome {
     told.push(handle.add_link(&Hsr::new("t0", 3, 3)));
     let mut bridge = kind::Bridge::default();
     bridge.group_fwd_mask = Some(1);
-    told.push(handle.add_link(&Bridge::new("t0").options(bridge)));
+    told.push(handle.add_link(&Bridge::new("t0").options(|kind| *kind = bridge)));
     for (place, result) in told.into_iter().enumerate() {
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, None), "{place}: {error}");
@@ -921,7 +934,7 @@ fn a_refused_option_is_named() -> Outcome {
     let mut handle = Handle::open()?;
     let mut vxlan = kind::Vxlan::default();
     (vxlan.id, vxlan.label_policy) = (Some(1), Some(LabelPolicy::Other(9)));
-    if let Err(error) = handle.add_link(&Vxlan::new("t0", 1).options(vxlan)) {
+    if let Err(error) = handle.add_link(&Vxlan::new("t0", 1).options(|kind| *kind = vxlan)) {
         assert_eq!(
             error.attribute(),
             Some("IFLA_LINKINFO/IFLA_INFO_DATA/IFLA_VXLAN_LABEL_POLICY"),

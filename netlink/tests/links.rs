@@ -213,7 +213,7 @@ fn virtual_functions_are_told_when_asked_for() -> Outcome {
     let mut handle = pair()?;
     let mut filter = LinkFilter::default();
     filter.vfs = true;
-    assert_eq!(handle.list_links(&filter)?, handle.links()?);
+    assert_eq!(handle.list_links(filter)?, handle.links()?);
     let link = handle.link_with_vfs("v0")?;
     assert_eq!((link.name.as_str(), link.vfs.len()), ("v0", 0));
     Ok(())

@@ -248,7 +248,7 @@ fn links_and_addresses_of_another_namespace_are_listed_by_its_id() -> Outcome {
     assert!(id.is_some());
     let mut links = LinkFilter::default();
     links.netns_id = id;
-    let names: Vec<_> = handle.list_links(&links)?.into_iter().map(|link| link.name).collect();
+    let names: Vec<_> = handle.list_links(links.clone())?.into_iter().map(|link| link.name).collect();
     assert!(names.iter().any(|name| name == "eth0") && !names.iter().any(|name| name == "v0"), "{names:?}");
     assert_eq!(names.len(), Handle::open_in(&blue)?.links()?.len());
     let mut addresses = AddressFilter::default();
@@ -256,7 +256,7 @@ fn links_and_addresses_of_another_namespace_are_listed_by_its_id() -> Outcome {
     let addresses = handle.list_addresses(addresses)?;
     assert!(addresses.iter().any(|address| address.net.to_string() == "10.0.0.2/24"), "{addresses:?}");
     links.netns_id = Some(99);
-    let error = handle.list_links(&links).unwrap_err();
+    let error = handle.list_links(links).unwrap_err();
     if error.kind() == ErrorKind::Unsupported {
         return Err(ignored("this kernel lists no other namespace"));
     }

@@ -104,7 +104,7 @@ fn a_list_lends_its_messages_and_copies_them() -> Outcome {
     let copies: Result<Vec<raw::OwnedMessage>, _> = handle.raw_dump(request)?.collect();
     assert_eq!(copies?.len(), count);
     // Lent and read by turns, none is left out.
-    let mut dump = handle.dump_links()?;
+    let mut dump = handle.dump_links(LinkFilter::default())?;
     let mut found = 0;
     while dump.next_message()?.is_some() {
         found += 1 + usize::from(dump.next().transpose()?.is_some());
@@ -119,7 +119,7 @@ fn a_known_objects_other_attributes_are_in_its_message() -> Outcome {
     let mut handle = Handle::open()?;
     handle.add_veth(&Veth::new("v0").peer("v1").up())?;
     handle.set_up("v1")?;
-    let mut links = handle.dump_links()?;
+    let mut links = handle.dump_links(LinkFilter::default())?;
     let mut carriers = Vec::new();
     while let Some(message) = links.next_message()? {
         let Object::Link(link) = Object::read(&message) else { panic!("{message:?}") };
@@ -128,7 +128,7 @@ fn a_known_objects_other_attributes_are_in_its_message() -> Outcome {
     }
     assert!(carriers.contains(&("v0".to_owned(), Some(true))), "{carriers:?}");
     drop(links);
-    assert_eq!(handle.list_links(&LinkFilter::default())?.len(), carriers.len());
+    assert_eq!(handle.list_links(LinkFilter::default())?.len(), carriers.len());
     Ok(())
 }
 

@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         routes_of_ipv6_come_back_with_all_they_have,
         ways_come_back_with_flags_weight_and_realms,
         replace_change_and_append_are_told_apart,
+        a_route_that_leads_nowhere_is_refused,
+        a_rule_of_the_first_priority_comes_back,
         lists_are_filtered,
         a_route_is_asked_for,
         encapsulations_come_back,
@@ -276,6 +278,26 @@ fn replace_change_and_append_are_told_apart() -> Outcome {
     assert_eq!(gateways(&mut handle)?, [ip("10.0.0.2")]);
     handle.replace_route(&second)?;
     assert_eq!(gateways(&mut handle)?, [ip("10.0.0.3")]);
+    Ok(())
+}
+
+/// The kernel says that there is no such device.
+fn a_route_that_leads_nowhere_is_refused() -> Outcome {
+    let (mut handle, _) = connected()?;
+    let error = handle.add_route(&Route::to(net("10.8.0.0/16"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("it leads nowhere"), "{error}");
+    Ok(())
+}
+
+/// The kernel leaves a priority of 0 out.
+fn a_rule_of_the_first_priority_comes_back() -> Outcome {
+    let (mut handle, _) = connected()?;
+    let first = handle.rules()?.into_iter().find(|rule| rule.ipv4).unwrap();
+    assert_eq!(first.priority, Some(0));
+    handle.delete_rule(&first)?;
+    handle.add_rule(&first)?;
+    assert_eq!(handle.rules()?.into_iter().find(|rule| rule.ipv4).unwrap(), first);
     Ok(())
 }
 

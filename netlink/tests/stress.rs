@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
-use netlink::{Bridge, ErrorKind, FdbEntry, Handle, IpNet, Link, Route, Veth};
+use netlink::{Bridge, ErrorKind, FdbEntry, Handle, IpNet, Link, LinkFilter, Route, Veth};
 
 /// How many links are there the whole time.
 const LINKS: usize = 1000;
@@ -69,7 +69,7 @@ fn a_list_that_is_wrong_says_so() -> Outcome {
                 })
             } else {
                 let mut found = Vec::new();
-                let mut dump = handle.dump_links().expect("a list");
+                let mut dump = handle.dump_links(LinkFilter::default()).expect("a list");
                 let outcome = dump.try_for_each(|link| {
                     found.push(link?);
                     Ok(())

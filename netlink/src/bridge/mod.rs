@@ -7,5 +7,5 @@ mod vni;
 pub(crate) use self::mdb::HINTS as MDB_HINTS;
 pub use self::mdb::{MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode};
 pub(crate) use self::vlan::HINTS as VLAN_HINTS;
-pub use self::vlan::{BridgeVlan, PortVlans, VlanFlags, VlanTunnel};
+pub use self::vlan::{BridgeVlan, BridgeVlanFlags, PortVlans, VlanTunnel};
 pub use self::vni::VniEntry;

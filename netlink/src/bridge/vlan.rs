@@ -39,7 +39,7 @@ pub struct BridgeVlan {
     /// Their numbers: 1 to 4094.
     pub ids: RangeInclusive<u16>,
     /// How packets come and go.
-    pub flags: VlanFlags,
+    pub flags: BridgeVlanFlags,
     /// On input: it is a VLAN of the bridge itself, which is the link ("self"), not of a port.
     pub of_bridge: bool,
 }
@@ -47,7 +47,7 @@ pub struct BridgeVlan {
 bitflags! {
     /// How packets of a VLAN come and go (`BRIDGE_VLAN_INFO_`). Those without a name here are kept.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct VlanFlags: u16 {
+    pub struct BridgeVlanFlags: u16 {
         /// It is the bridge's too.
         const MASTER = 0x1;
         /// Packets that come in without a VLAN's mark are of it.
@@ -69,20 +69,20 @@ impl BridgeVlan {
 
     /// Several VLANs in a row.
     pub fn range(ids: RangeInclusive<u16>) -> BridgeVlan {
-        BridgeVlan { ids, flags: VlanFlags::empty(), of_bridge: false }
+        BridgeVlan { ids, flags: BridgeVlanFlags::empty(), of_bridge: false }
     }
 
     /// Makes it that of packets that come in without a mark. Only one VLAN can be.
     #[must_use]
     pub fn pvid(mut self) -> BridgeVlan {
-        self.flags |= VlanFlags::PVID;
+        self.flags |= BridgeVlanFlags::PVID;
         self
     }
 
     /// Lets packets leave without its mark.
     #[must_use]
     pub fn untagged(mut self) -> BridgeVlan {
-        self.flags |= VlanFlags::UNTAGGED;
+        self.flags |= BridgeVlanFlags::UNTAGGED;
         self
     }
 
@@ -102,7 +102,10 @@ impl BridgeVlan {
         link: LinkRef<'_>,
     ) -> Result<(), Failure> {
         check_ids(&self.ids)?;
-        if self.flags.contains(VlanFlags::PVID) && self.ids.start() != self.ids.end() && kind == RTM_SETLINK {
+        if self.flags.contains(BridgeVlanFlags::PVID)
+            && self.ids.start() != self.ids.end()
+            && kind == RTM_SETLINK
+        {
             return Err(Failure::Input("only one VLAN can be that of packets without a mark".to_owned()));
         }
         request.begin(kind, 0, &header(handle.index_of(link)?));
@@ -185,8 +188,8 @@ fn ends(ids: &RangeInclusive<u16>) -> impl Iterator<Item = (u16, u16)> {
 impl fmt::Display for BridgeVlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         display(f, &self.ids)?;
-        f.write_str(if self.flags.contains(VlanFlags::PVID) { " pvid" } else { "" })?;
-        f.write_str(if self.flags.contains(VlanFlags::UNTAGGED) { " untagged" } else { "" })
+        f.write_str(if self.flags.contains(BridgeVlanFlags::PVID) { " pvid" } else { "" })?;
+        f.write_str(if self.flags.contains(BridgeVlanFlags::UNTAGGED) { " untagged" } else { "" })
     }
 }
 
@@ -221,7 +224,7 @@ pub struct PortVlans {
 
 impl PortVlans {
     /// Goes through the VLANs one by one.
-    pub fn each(&self) -> impl Iterator<Item = (u16, VlanFlags)> {
+    pub fn each(&self) -> impl Iterator<Item = (u16, BridgeVlanFlags)> {
         self.vlans.iter().flat_map(|vlan| vlan.ids.clone().map(|id| (id, vlan.flags)))
     }
 
@@ -249,7 +252,7 @@ impl PortVlans {
                     let (Some(flags), Some(id)) = info else { continue };
                     let Some(begin) = range(&mut first, flags, id) else { continue };
                     let both = BRIDGE_VLAN_INFO_RANGE_BEGIN | BRIDGE_VLAN_INFO_RANGE_END;
-                    let flags = VlanFlags::from_bits_retain(flags & !both);
+                    let flags = BridgeVlanFlags::from_bits_retain(flags & !both);
                     self.vlans.push(BridgeVlan { ids: begin..=id, flags, of_bridge: false });
                 }
                 IFLA_BRIDGE_VLAN_TUNNEL_INFO => {

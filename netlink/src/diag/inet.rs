@@ -1,5 +1,6 @@
 //! A socket of the internet protocols: `struct inet_diag_msg` and attributes.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::SOCK_DESTROY;
@@ -92,6 +93,27 @@ pub struct InetSocket {
     pub cgroup_id: Option<u64>,
     /// `struct inet_diag_sockid` as it came.
     id: [u8; ID_LENGTH],
+}
+
+/// Written as `ss` writes it: `LISTEN`, `ESTAB`.
+impl fmt::Display for SocketState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            SocketState::Established => "ESTAB",
+            SocketState::SynSent => "SYN-SENT",
+            SocketState::SynRecv => "SYN-RECV",
+            SocketState::FinWait1 => "FIN-WAIT-1",
+            SocketState::FinWait2 => "FIN-WAIT-2",
+            SocketState::TimeWait => "TIME-WAIT",
+            SocketState::Close => "UNCONN",
+            SocketState::CloseWait => "CLOSE-WAIT",
+            SocketState::LastAck => "LAST-ACK",
+            SocketState::Listen => "LISTEN",
+            SocketState::Closing => "CLOSING",
+            SocketState::NewSynRecv => "NEW-SYN-RECV",
+            SocketState::Other(other) => return write!(f, "state {other}"),
+        })
+    }
 }
 
 /// The state of a socket, in TCP's words.

@@ -1,6 +1,6 @@
 //! Bareudps: packets in UDP, without anything between.
 
-use super::{Kind, sealed};
+use super::{Kind, Outer, sealed};
 use crate::link::NewLink;
 use crate::wire::Request;
 use crate::wire::attribute::Attribute;
@@ -45,7 +45,7 @@ impl sealed::Kind for Bareudp {
         "bareudp"
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         request.be16(IFLA_BAREUDP_PORT, self.port);
         request.be16(IFLA_BAREUDP_ETHERTYPE, self.ethertype);
         if let Some(port) = self.srcport_min {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Kind, check_mac_of, choice, numbers, sealed};
+use super::{Kind, Outer, check_mac_of, choice, numbers, sealed};
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::mac::MacAddress;
@@ -329,7 +329,7 @@ impl sealed::Kind for Bond {
         check_mac_of(self.ad_actor_system, single, "is a group's address")
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         self.write_numbers(request);
         if let Some(targets) = &self.arp_ip_targets {
             write_targets(request, IFLA_BOND_ARP_IP_TARGET, targets.iter().copied().map(IpAddr::from));

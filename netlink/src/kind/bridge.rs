@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Kind, VlanProtocol, check_mac_of, choice, numbers, sealed};
+use super::{Kind, Outer, VlanProtocol, check_mac_of, choice, numbers, sealed};
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::mac::MacAddress;
@@ -297,7 +297,7 @@ impl sealed::Kind for Bridge {
         Ok(())
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         self.write_numbers(request);
         self.write_switches(request);
     }

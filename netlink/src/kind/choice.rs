@@ -30,6 +30,23 @@ macro_rules! choice {
             }
         }
 
+        /// Read as iproute2 writes it, or as a number.
+        impl std::str::FromStr for $name {
+            type Err = $crate::Error;
+
+            fn from_str(text: &str) -> $crate::Result<$name> {
+                const WORDS: &[&str] = &[$($word),+];
+                match text {
+                    $($word => Ok($name::$choice),)+
+                    other => other.parse::<$number>().map(Into::into).map_err(|_| {
+                        let why = format!("it is none of {}", WORDS.join(", "));
+                        $crate::error::Failure::Input(why)
+                            .when(format_args!("read {} {other:?}", stringify!($name)), &[])
+                    }),
+                }
+            }
+        }
+
         /// Written as iproute2 writes it.
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,5 +71,11 @@ mod tests {
         assert_eq!(MacvlanMode::Source.to_string(), "source");
         assert_eq!((MacvlanMode::from(77), u32::from(MacvlanMode::Other(77))), (MacvlanMode::Other(77), 77));
         assert_eq!(MacvlanMode::Other(77).to_string(), "77");
+        assert_eq!("passthru".parse::<MacvlanMode>().unwrap(), MacvlanMode::Passthru);
+        assert_eq!("77".parse::<MacvlanMode>().unwrap(), MacvlanMode::Other(77));
+        assert_eq!(
+            "bridged".parse::<MacvlanMode>().unwrap_err().to_string(),
+            "read MacvlanMode \"bridged\": it is none of private, vepa, bridge, passthru, source"
+        );
     }
 }

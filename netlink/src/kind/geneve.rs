@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{DontFragment, Kind, numbers, sealed};
+use super::{DontFragment, Kind, Outer, numbers, sealed};
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::wire::Request;
@@ -93,7 +93,7 @@ impl sealed::Kind for Geneve {
         super::check_ends(self.local, self.remote)
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         self.write_numbers(request);
     }
 }

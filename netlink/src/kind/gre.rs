@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::tunnel::said_flags;
-use super::{Kind, LinkKind, TunnelEncap, forgotten, sealed};
+use super::{Kind, LinkKind, Outer, TunnelEncap, forgotten, sealed};
 use crate::error::Failure;
 use crate::link::{LinkRef, NewLink};
 use crate::wire::Request;
@@ -135,7 +135,7 @@ impl sealed::Kind for Gre {
         }
     }
 
-    fn write(&self, request: &mut Request, lower: Option<u32>) {
+    fn write(&self, request: &mut Request, outer: Outer) {
         // A key without its bit would be forgotten.
         let with_key = |key: Option<u32>, flags: Option<u16>| match key {
             Some(1..) => Some(flags.unwrap_or_default() | KEY),
@@ -143,7 +143,7 @@ impl sealed::Kind for Gre {
         };
         let iflags = with_key(self.ikey, self.iflags);
         let oflags = with_key(self.okey, self.oflags);
-        Gre { link: lower.or(self.link), iflags, oflags, ..*self }.write_numbers(request);
+        Gre { link: outer.lower.or(self.link), iflags, oflags, ..*self }.write_numbers(request);
     }
 }
 

@@ -1,6 +1,6 @@
 //! HSRs: rings of two links, on which each packet goes both ways.
 
-use super::{Kind, choice, numbers, sealed};
+use super::{Kind, Outer, choice, numbers, sealed};
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::mac::MacAddress;
@@ -77,7 +77,7 @@ impl sealed::Kind for Hsr {
         Ok(())
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         self.write_numbers(request);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::tunnel::said_flags;
-use super::{Kind, LinkKind, TunnelEncap, forgotten, sealed};
+use super::{Kind, LinkKind, Outer, TunnelEncap, forgotten, sealed};
 use crate::error::Failure;
 use crate::link::{LinkRef, NewLink};
 use crate::wire::Request;
@@ -147,8 +147,8 @@ impl sealed::Kind for IpTunnel {
         }
     }
 
-    fn write(&self, request: &mut Request, lower: Option<u32>) {
-        IpTunnel { link: lower.or(self.link), ..*self }.write_numbers(request);
+    fn write(&self, request: &mut Request, outer: Outer) {
+        IpTunnel { link: outer.lower.or(self.link), ..*self }.write_numbers(request);
         if let Some(isatap) = self.isatap {
             request.be16(IFLA_IPTUN_FLAGS, if isatap { ISATAP } else { 0 });
         }

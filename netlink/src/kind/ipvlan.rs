@@ -1,6 +1,6 @@
 //! Ipvlans: links with addresses of their own and the MAC of the link they are on.
 
-use super::{Kind, choice, numbers, sealed};
+use super::{Kind, Outer, choice, numbers, sealed};
 use crate::link::{LinkRef, NewLink};
 use crate::wire::Request;
 use crate::wire::attribute::Attribute;
@@ -64,7 +64,7 @@ impl sealed::Kind for Ipvlan {
         if self.tap { "ipvtap" } else { "ipvlan" }
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         self.write_numbers(request);
     }
 }

@@ -1,6 +1,6 @@
 //! Macvlans: links with a MAC of their own on another link, which switches between them.
 
-use super::{Kind, choice, numbers, sealed};
+use super::{Kind, Outer, choice, numbers, sealed};
 use crate::error::Failure;
 use crate::link::{LinkRef, NewLink};
 use crate::mac::MacAddress;
@@ -115,7 +115,7 @@ impl sealed::Kind for Macvlan {
         self.sources.iter().flatten().try_for_each(|source| crate::link::check_mac(*source))
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         self.write_numbers(request);
         if let Some(nopromisc) = self.nopromisc {
             request.u16(IFLA_MACVLAN_FLAGS, if nopromisc { NOPROMISC } else { 0 });

@@ -61,8 +61,19 @@ use crate::wire::numbers::{IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO};
 /// What can be made by [`Handle::add_link`](crate::Handle::add_link): all that is in this module, and nothing else.
 pub trait Kind: sealed::Kind {}
 
+pub(crate) use sealed::Outer;
+
 pub(crate) mod sealed {
     use super::{Failure, LinkKind, Request};
+
+    /// What is said of a link of every kind, and some kinds have to repeat.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Outer {
+        /// The link below.
+        pub lower: Option<u32>,
+        /// Its longest packet.
+        pub mtu: Option<u32>,
+    }
 
     pub trait Kind: Clone {
         /// Whether the link below is named in the kind's own attributes, not in those of every link.
@@ -88,15 +99,15 @@ pub(crate) mod sealed {
         fn keep(&mut self, _present: &LinkKind) {}
 
         /// Writes its own attributes.
-        fn write(&self, request: &mut Request, lower: Option<u32>);
+        fn write(&self, request: &mut Request, outer: Outer);
     }
 }
 
 /// Writes `IFLA_LINKINFO`.
-pub(crate) fn write_info(request: &mut Request, kind: &impl Kind, lower: Option<u32>) {
+pub(crate) fn write_info(request: &mut Request, kind: &impl Kind, outer: Outer) {
     request.nest(IFLA_LINKINFO, |request| {
         request.text(IFLA_INFO_KIND, kind.name());
-        request.nest_unless_empty(IFLA_INFO_DATA, |request| kind.write(request, lower));
+        request.nest_unless_empty(IFLA_INFO_DATA, |request| kind.write(request, outer));
     });
 }
 
@@ -278,7 +289,7 @@ mod tests {
     /// What a kind writes for its data.
     fn written(kind: &impl Kind, lower: Option<u32>) -> Vec<u8> {
         let mut request = Request::new(0, 0, &[]);
-        kind.write(&mut request, lower);
+        kind.write(&mut request, Outer { lower, mtu: None });
         request.sent()[HEADER..].to_vec()
     }
 

@@ -1,7 +1,7 @@
 //! Netkits: pairs of links for containers, with BPF programs between.
 
 use super::peer::{self, Pair, Peer};
-use super::{Kind, choice, numbers, sealed};
+use super::{Kind, Outer, choice, numbers, sealed};
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::wire::Request;
@@ -107,7 +107,7 @@ impl sealed::Kind for Netkit {
         "netkit"
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         self.write_numbers(request);
     }
 }
@@ -130,10 +130,10 @@ impl sealed::Kind for NewNetkit<'_> {
         self.peer.check()
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, outer: Outer) {
         self.netkit.write_numbers(request);
         if self.netkit.pairing != Some(NetkitPairing::Single) {
-            self.peer.write(request, IFLA_NETKIT_PEER_INFO);
+            self.peer.write(request, IFLA_NETKIT_PEER_INFO, outer.mtu);
         }
     }
 }

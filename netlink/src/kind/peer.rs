@@ -25,13 +25,14 @@ impl Peer<'_> {
         self.mac.map_or(Ok(()), check_mac)
     }
 
-    pub(super) fn write(&self, request: &mut Request, kind: u16) {
+    /// The kernel gives each end its own MTU: the other has that of this one, unless it is told another.
+    pub(super) fn write(&self, request: &mut Request, kind: u16, mtu: Option<u32>) {
         request.nest(kind, |request| {
             request.header(&wire::link::header(0, LinkFlags::empty(), LinkFlags::empty()));
             if let Some(name) = &self.name {
                 request.text(IFLA_IFNAME, name);
             }
-            if let Some(mtu) = self.mtu {
+            if let Some(mtu) = self.mtu.or(mtu) {
                 request.u32(IFLA_MTU, mtu);
             }
             if let Some(mac) = self.mac {
@@ -106,15 +107,11 @@ impl Handle {
     /// # Errors
     /// As [`add_veth`](Handle::add_veth).
     pub fn add_pair<'a, K: Pair<'a>>(&mut self, pair: &NewLink<'a, K>) -> Result<VethPair> {
-        let (mut pair, given) = (pair.clone(), pair.mtu);
-        let peer = pair.kind.peer();
-        // The kernel gives each end its own.
-        peer.mtu = peer.mtu.or(given);
-        let peer = peer.name.clone();
-        self.try_add_pair(&pair).map_err(|failure| {
+        self.try_add_pair(pair).map_err(|failure| {
             let kind = pair.kind.name();
-            let peer = peer.as_deref().unwrap_or("(any name)");
-            let failure = self.with_new_mtu_range(&pair, failure);
+            let mut named = pair.kind.clone();
+            let peer = named.peer().name.as_deref().unwrap_or("(any name)");
+            let failure = self.with_new_mtu_range(pair, failure);
             failure.when(format_args!("create {kind} pair {:?} and {peer:?}", pair.name), CREATING)
         })
     }

@@ -1,6 +1,6 @@
 //! Kinds of which no more can be said than their name.
 
-use super::{Kind, sealed};
+use super::{Kind, Outer, sealed};
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::wire::Request;
@@ -19,7 +19,7 @@ macro_rules! plain {
                 $name
             }
 
-            fn write(&self, _: &mut Request, _: Option<u32>) {}
+            fn write(&self, _: &mut Request, _: Outer) {}
         }
 
         impl<'a> NewLink<'a, $kind> {
@@ -68,7 +68,7 @@ impl sealed::Kind for Any {
         Ok(())
     }
 
-    fn write(&self, _: &mut Request, _: Option<u32>) {}
+    fn write(&self, _: &mut Request, _: Outer) {}
 }
 
 /// A link of any kind that needs no more said: also one that this crate doesn't know.

@@ -1,7 +1,7 @@
 //! Pairs of virtual Ethernet links, and of virtual CAN links.
 
 use super::peer::{self, Pair, Peer, VethPair};
-use super::{Kind, sealed};
+use super::{Kind, Outer, sealed};
 use crate::error::{Failure, Result};
 use crate::handle::Handle;
 use crate::link::NewLink;
@@ -27,8 +27,8 @@ macro_rules! pair {
                 self.peer.check()
             }
 
-            fn write(&self, request: &mut Request, _: Option<u32>) {
-                self.peer.write(request, VETH_INFO_PEER);
+            fn write(&self, request: &mut Request, outer: Outer) {
+                self.peer.write(request, VETH_INFO_PEER, outer.mtu);
             }
         }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Kind, sealed};
+use super::{Kind, Outer, sealed};
 use crate::error::Failure;
 use crate::link::{LinkRef, NewLink};
 use crate::wire::attribute::Attribute;
@@ -152,7 +152,7 @@ impl sealed::Kind for Vlan {
         }
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         request.u16(IFLA_VLAN_ID, self.id);
         request.be16(IFLA_VLAN_PROTOCOL, self.protocol.into());
         if let Some(flags) = self.flags {

@@ -1,6 +1,6 @@
 //! VRFs: links whose ports have a routing table of their own.
 
-use super::{Kind, sealed};
+use super::{Kind, Outer, sealed};
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::wire::Request;
@@ -36,7 +36,7 @@ impl sealed::Kind for Vrf {
         Ok(())
     }
 
-    fn write(&self, request: &mut Request, _: Option<u32>) {
+    fn write(&self, request: &mut Request, _: Outer) {
         request.u32(IFLA_VRF_TABLE, self.table);
     }
 }

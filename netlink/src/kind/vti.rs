@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Kind, LinkKind, forgotten, sealed};
+use super::{Kind, LinkKind, Outer, forgotten, sealed};
 use crate::error::Failure;
 use crate::link::{LinkRef, NewLink};
 use crate::wire::Request;
@@ -68,8 +68,8 @@ impl sealed::Kind for Vti {
         }
     }
 
-    fn write(&self, request: &mut Request, lower: Option<u32>) {
-        Vti { link: lower.or(self.link), ..*self }.write_numbers(request);
+    fn write(&self, request: &mut Request, outer: Outer) {
+        Vti { link: outer.lower.or(self.link), ..*self }.write_numbers(request);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{DontFragment, Kind, choice, numbers, sealed};
+use super::{DontFragment, Kind, Outer, choice, numbers, sealed};
 use crate::error::Failure;
 use crate::link::{LinkRef, NewLink};
 use crate::wire::Request;
@@ -157,9 +157,9 @@ impl sealed::Kind for Vxlan {
         super::check_ends(self.local, self.remote)
     }
 
-    fn write(&self, request: &mut Request, lower: Option<u32>) {
+    fn write(&self, request: &mut Request, outer: Outer) {
         self.write_numbers(request);
-        if let Some(link) = lower.or(self.link) {
+        if let Some(link) = outer.lower.or(self.link) {
             request.u32(IFLA_VXLAN_LINK, link);
         }
     }

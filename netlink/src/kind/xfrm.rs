@@ -1,6 +1,6 @@
 //! Xfrm interfaces: links whose packets are encrypted.
 
-use super::{Kind, LinkKind, forgotten, sealed};
+use super::{Kind, LinkKind, Outer, forgotten, sealed};
 use crate::error::Failure;
 use crate::link::{LinkRef, NewLink};
 use crate::wire::Request;
@@ -56,8 +56,8 @@ impl sealed::Kind for Xfrm {
         }
     }
 
-    fn write(&self, request: &mut Request, lower: Option<u32>) {
-        Xfrm { link: lower.or(self.link), ..*self }.write_numbers(request);
+    fn write(&self, request: &mut Request, outer: Outer) {
+        Xfrm { link: outer.lower.or(self.link), ..*self }.write_numbers(request);
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::{ErrorKind, Failure, Hints, Result};
 use crate::handle::Handle;
-use crate::kind::{Kind, write_info};
+use crate::kind::{Kind, Outer, write_info};
 use crate::mac::MacAddress;
 use crate::wire::Request;
 use crate::wire::numbers::{
@@ -400,7 +400,7 @@ impl Handle {
         kind.check()?;
         let mut request = self.room();
         write_link(&mut request, RTM_NEWLINK, link, LinkFlags::empty(), LinkFlags::empty())?;
-        write_info(&mut request, kind, None);
+        write_info(&mut request, kind, Outer::default());
         self.change(request, |_| {}).map_err(|failure| link.missing(failure))
     }
 
@@ -626,6 +626,15 @@ impl Handle {
         self.change(request, |_| {}).map_err(|failure| link.missing(failure))
     }
 }
+
+/// Hints for changing a link in several ways at once.
+pub(crate) const CHANGING: Hints<'static> = &[
+    super::TAKEN,
+    (Errno::EPERM, "needs CAP_NET_ADMIN in this network namespace, and in those of all that it is tied to"),
+    (Errno::EOPNOTSUPP, "the link can't do that, or the master takes no ports"),
+    (Errno::EINVAL, "the kernel takes no such link, master or namespace"),
+    (Errno::EBUSY, "it is up or in use, and can't be changed so"),
+];
 
 const BAD_MASTER: Hints<'static> = &[
     (Errno::EINVAL, "the one can't be a port of the other"),

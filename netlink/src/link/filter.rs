@@ -18,7 +18,7 @@ use crate::wire::{self, Request};
 /// let mut handle = Handle::open()?;
 /// let mut ports = LinkFilter::default();
 /// ports.master = Some(handle.link("br0")?.index);
-/// for port in handle.list_links(&ports)? {
+/// for port in handle.list_links(ports)? {
 ///     println!("{}", port.name);
 /// }
 /// # Ok::<(), netlink::Error>(())

@@ -12,6 +12,7 @@ mod xdp;
 
 use nix::errno::Errno;
 
+pub(crate) use self::change::CHANGING;
 pub use self::change::LinkChange;
 pub(crate) use self::change::Netns;
 pub use self::filter::LinkFilter;
@@ -19,8 +20,8 @@ pub use self::flags::{LinkFlags, LinkMode, OperState};
 pub use self::inet::{AddrGenMode, Inet6Link, Ipv4Setting, Ipv6Setting, LinkConf};
 pub(crate) use self::new::CREATING;
 pub use self::new::NewLink;
-pub use self::reference::LinkRef;
 pub(crate) use self::reference::{ALTNAME_MAX, By, NAME_MAX, check_name, check_name_up_to};
+pub use self::reference::{LinkIndex, LinkRef};
 pub use self::stats::LinkStats;
 pub use self::vf::{Vf, VfLinkState, VfVlan};
 pub(crate) use self::xdp::XdpChange;
@@ -220,7 +221,7 @@ impl Handle {
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): links came and went each time the list was read.
     pub fn links(&mut self) -> Result<Vec<Link>> {
-        self.list_links(&LinkFilter::default())
+        self.list_links(LinkFilter::default())
     }
 
     /// Lists some links. The kernel leaves the others out where it can.
@@ -228,24 +229,17 @@ impl Handle {
     /// # Errors
     /// Those of [`links`](Handle::links); [`InvalidInput`](crate::ErrorKind::InvalidInput) and
     /// [`NotFound`](crate::ErrorKind::NotFound) where the filter has a kind or master that can't be.
-    pub fn list_links(&mut self, filter: &LinkFilter) -> Result<Vec<Link>> {
+    #[allow(clippy::needless_pass_by_value, reason = "as filters of other lists, which are numbers only")]
+    pub fn list_links(&mut self, filter: LinkFilter) -> Result<Vec<Link>> {
         self.list(|handle| filter.request(handle), |message| filter.read(message))
             .map_err(|failure| failure.when("list links", &[]))
-    }
-
-    /// Lists all links, one at a time.
-    ///
-    /// # Errors
-    /// The kernel did not answer. What goes wrong later the items tell.
-    pub fn dump_links(&mut self) -> Result<Dump<'_, Link>> {
-        self.dump_some_links(LinkFilter::default())
     }
 
     /// Lists some links, one at a time. The kernel leaves the others out where it can.
     ///
     /// # Errors
-    /// As [`dump_links`](Handle::dump_links).
-    pub fn dump_some_links(&mut self, filter: LinkFilter) -> Result<Dump<'_, Link>> {
+    /// The kernel did not answer. What goes wrong later the items tell.
+    pub fn dump_links(&mut self, filter: LinkFilter) -> Result<Dump<'_, Link>> {
         let request = filter.request(self);
         Dump::begin_in_place(self, request, "links", &[], move |message, slot| {
             filter.read_into(message, slot);

@@ -9,7 +9,7 @@ use super::reference::check_name;
 use super::{Link, LinkFlags, LinkRef, TAKEN, check_mac};
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
-use crate::kind::{Kind, write_info};
+use crate::kind::{Kind, Outer, write_info};
 use crate::mac::MacAddress;
 use crate::wire::numbers::{
     IFLA_ADDRESS, IFLA_GROUP, IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_MTU, IFLA_NUM_RX_QUEUES,
@@ -62,10 +62,20 @@ impl<'a, K> NewLink<'a, K> {
         self
     }
 
-    /// Sets all that is particular to its kind, in place of what was said of it so far: what the constructor took (a
-    /// number, a form, a mode) has to be in here too.
-    pub fn options(mut self, options: K) -> NewLink<'a, K> {
-        self.kind = options;
+    /// Sets what is particular to its kind, beside what the constructor took.
+    ///
+    /// ```no_run
+    /// use netlink::{Handle, Vxlan};
+    ///
+    /// let vxlan = Vxlan::new("vx7", 7).options(|vxlan| {
+    ///     vxlan.learning = Some(false);
+    ///     vxlan.ageing = Some(60);
+    /// });
+    /// Handle::open()?.add_link(&vxlan)?;
+    /// # Ok::<(), netlink::Error>(())
+    /// ```
+    pub fn options(mut self, set: impl FnOnce(&mut K)) -> NewLink<'a, K> {
+        set(&mut self.kind);
         self
     }
 
@@ -193,7 +203,7 @@ impl<K: Kind> NewLink<'_, K> {
         if let Some(netns) = self.netns {
             netns.write(request);
         }
-        write_info(request, &self.kind, lower);
+        write_info(request, &self.kind, Outer { lower, mtu: self.mtu });
     }
 }
 
@@ -227,7 +237,10 @@ fn mtu_range(kind: &str) -> Option<(u32, u32)> {
 pub(crate) const CREATING: Hints<'static> = &[
     TAKEN,
     (Errno::EPERM, "needs CAP_NET_ADMIN in this network namespace, and in those of all that it is tied to"),
-    (Errno::EOPNOTSUPP, "this kernel doesn't know that kind of link, or the master takes no ports"),
+    (
+        Errno::EOPNOTSUPP,
+        "this kernel doesn't know that kind of link or one of its options, or the master takes no ports",
+    ),
     (Errno::EINVAL, "the kernel takes no such link, master or namespace"),
     (Errno::EBADF, "the namespace is no open descriptor"),
     (Errno::ESRCH, "there is no such process"),

@@ -44,6 +44,22 @@ impl<'a> From<&'a Link> for LinkRef<'a> {
     }
 }
 
+/// Names a link where only its index will do: made from that, or from a [`Link`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkIndex(pub(crate) u32);
+
+impl From<u32> for LinkIndex {
+    fn from(index: u32) -> Self {
+        LinkIndex(index)
+    }
+}
+
+impl From<&Link> for LinkIndex {
+    fn from(link: &Link) -> Self {
+        LinkIndex(link.index)
+    }
+}
+
 impl LinkRef<'_> {
     /// Writes the request to delete it.
     pub(crate) fn delete_request(self, request: &mut Request) -> Result<(), Failure> {

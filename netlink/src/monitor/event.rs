@@ -83,12 +83,12 @@ impl Object {
     /// Reads the object that a message of rtnetlink is about.
     ///
     /// ```no_run
-    /// use netlink::{Handle, Object};
+    /// use netlink::{Handle, LinkFilter, Object};
     ///
     /// const IFLA_CARRIER_CHANGES: u16 = 35;
     ///
     /// let mut handle = Handle::open()?;
-    /// let mut links = handle.dump_links()?;
+    /// let mut links = handle.dump_links(LinkFilter::default())?;
     /// while let Some(message) = links.next_message()? {
     ///     let changes = message.attributes(16).find(|attribute| attribute.kind == IFLA_CARRIER_CHANGES);
     ///     if let (Object::Link(link), Some(changes)) = (Object::read(&message), changes) {

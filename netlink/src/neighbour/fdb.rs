@@ -34,7 +34,7 @@ use crate::wire::{Request, write_some};
 /// ```
 ///
 /// [bridge(8)]: https://man7.org/linux/man-pages/man8/bridge.8.html
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FdbEntry {
     /// The index of the bridge's port, or of the link itself. On input it is not looked at: the link is told apart.

@@ -74,7 +74,7 @@ impl NeighbourFlags {
 }
 
 /// How long ago something happened to a neighbour, to a hundredth of a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct NeighbourTimes {
     /// It was heard of.

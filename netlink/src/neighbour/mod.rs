@@ -36,7 +36,7 @@ use crate::wire::numbers::{
 /// ```
 ///
 /// [ip-neighbour(8)]: https://man7.org/linux/man-pages/man8/ip-neighbour.8.html
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Neighbour {
     /// The index of the link it is on. On input it is not looked at: the link is told apart. Zero is a proxy of all

@@ -84,6 +84,20 @@ impl Netns {
             .map_err(|failure| failure.when(format_args!("pin network namespace at {path:?}"), PINNING))
     }
 
+    /// Takes it from the path where it was [pinned](Netns::pin): unmounts that and removes the file. It goes if nothing
+    /// else holds it.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is nothing.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput): what is there is no network namespace. It is not touched.
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied): it needs `CAP_SYS_ADMIN`.
+    pub fn unpin(path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        Netns::try_open(path)
+            .and_then(|_| unpin(path))
+            .map_err(|failure| failure.when(format_args!("unpin network namespace at {path:?}"), PINNING))
+    }
+
     fn try_pin(&self, path: &Path) -> Result<(), Failure> {
         // No rights at all: before the mount it is of no use to anybody.
         OpenOptions::new().write(true).create_new(true).mode(0o000).open(path)?;

@@ -16,7 +16,7 @@ use crate::wire::numbers::{
 use crate::wire::{Request, u32_at, write_some};
 
 /// One object of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct NexthopMember {
     /// Its number.
@@ -64,7 +64,7 @@ pub(super) fn read(bytes: &[u8]) -> Vec<NexthopMember> {
 
 /// How a group keeps connections on their ways when its members change: packets are spread over buckets, and a bucket
 /// changes its member only when it was idle (Linux 5.13). On input `None` is the kernel's own choice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Resilient {
     /// How many buckets there are.
@@ -113,7 +113,7 @@ fn after(ticks: u64) -> Duration {
 }
 
 /// A bucket of a [resilient](Resilient) group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct NexthopBucket {
     /// The number of the group.

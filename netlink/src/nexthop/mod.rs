@@ -40,7 +40,7 @@ const HEADER: usize = 8;
 /// ```
 ///
 /// [ip-nexthop(8)]: https://man7.org/linux/man-pages/man8/ip-nexthop.8.html
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct NexthopObject {
     /// Its number; on input 0 lets the kernel choose one.

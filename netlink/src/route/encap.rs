@@ -1,6 +1,7 @@
 //! What packets are wrapped into on their way.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::wire::{Request, write_some};
 /// ```
 ///
 /// [ip-route(8)]: https://man7.org/linux/man-pages/man8/ip-route.8.html
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encap {
     /// MPLS labels.
@@ -74,7 +75,7 @@ pub enum Encap {
 }
 
 /// Where a tunnel takes packets. The family of its addresses chooses between `encap ip` and `encap ip6`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct IpEncap {
     /// The other end.
@@ -95,6 +96,12 @@ impl IpEncap {
     /// Takes packets to the other end, in the tunnel of this number.
     pub fn new(destination: IpAddr, id: u64) -> IpEncap {
         IpEncap { destination, id, source: None, ttl: 0, tos: 0, flags: 0 }
+    }
+}
+
+impl Hash for BpfProgram {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }
 

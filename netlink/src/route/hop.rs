@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bitflags::bitflags;
 
 use super::Encap;
+use crate::link::LinkIndex;
 
 /// One of several ways of a [`Route`](crate::Route).
 ///
@@ -18,7 +19,7 @@ use super::Encap;
 /// ];
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct NextHop {
     /// The neighbour.
@@ -42,7 +43,7 @@ impl NextHop {
     }
 
     /// A way by a link, by its index, without a neighbour.
-    pub fn by(device: u32) -> NextHop {
+    pub fn by(device: impl Into<LinkIndex>) -> NextHop {
         NextHop::any().dev(device)
     }
 
@@ -59,8 +60,8 @@ impl NextHop {
 
     /// Sets the link, by its index.
     #[must_use]
-    pub fn dev(mut self, index: u32) -> NextHop {
-        self.device = Some(index);
+    pub fn dev(mut self, index: impl Into<LinkIndex>) -> NextHop {
+        self.device = Some(index.into().0);
         self
     }
 

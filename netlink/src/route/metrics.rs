@@ -21,7 +21,7 @@ use crate::wire::{Request, write_some};
 /// let route = Route::default_via("10.0.41.1".parse()?).metrics(metrics);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RouteMetrics {
     /// The longest packet, in bytes: at most 65520.

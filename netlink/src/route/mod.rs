@@ -24,7 +24,7 @@ use crate::dump::{Dump, Slot};
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::ip_net::IpNet;
-use crate::link::LinkRef;
+use crate::link::{LinkIndex, LinkRef};
 use crate::wire::message::Message;
 use crate::wire::numbers::{
     NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE,
@@ -41,7 +41,7 @@ use crate::wire::{self, Request};
 /// assert_eq!(Route::default_via("10.0.41.1".parse()?).to_string(), "default via 10.0.41.1");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Route {
     /// Where it leads: `0.0.0.0/0` or `::/0` is everywhere. The host's bits are masked.
@@ -139,6 +139,10 @@ pub enum RouteKind {
     Prohibit,
     /// Ends the lookup in this table.
     Throw,
+    /// Takes them in as one of several that have the address (IPv6).
+    Anycast,
+    /// Sends them to many.
+    Multicast,
     /// Another `RTN_` number.
     Other(u8),
 }
@@ -150,6 +154,8 @@ impl RouteKind {
             1 => RouteKind::Unicast,
             2 => RouteKind::Local,
             3 => RouteKind::Broadcast,
+            4 => RouteKind::Anycast,
+            5 => RouteKind::Multicast,
             6 => RouteKind::Blackhole,
             7 => RouteKind::Unreachable,
             8 => RouteKind::Prohibit,
@@ -163,6 +169,8 @@ impl RouteKind {
             RouteKind::Unicast => 1,
             RouteKind::Local => 2,
             RouteKind::Broadcast => 3,
+            RouteKind::Anycast => 4,
+            RouteKind::Multicast => 5,
             RouteKind::Blackhole => 6,
             RouteKind::Unreachable => 7,
             RouteKind::Prohibit => 8,
@@ -216,10 +224,10 @@ impl Route {
         self
     }
 
-    /// Sets the link, by its index. The kernel finds it by the gateway otherwise.
+    /// Sets the link: a [`Link`](crate::Link) or its index. The kernel finds it by the gateway otherwise.
     #[must_use]
-    pub fn dev(mut self, index: u32) -> Route {
-        self.device = Some(index);
+    pub fn dev(mut self, index: impl Into<LinkIndex>) -> Route {
+        self.device = Some(index.into().0);
         self
     }
 
@@ -287,6 +295,11 @@ impl Route {
     /// Writes a request about it.
     pub(crate) fn request(&self, request: &mut Request, kind: u16, flags: u16) -> Result<(), Failure> {
         self.check()?;
+        let by_none = self.gateway.is_none() && self.device.is_none() && self.nexthop_id.is_none();
+        if kind == RTM_NEWROUTE && self.kind == RouteKind::Unicast && by_none && self.hops.is_empty() {
+            // The kernel says that there is no such device.
+            return Err(Failure::Input("it leads nowhere: no gateway, link or next hop was said".to_owned()));
+        }
         wire::route::write(request, kind, flags, self);
         Ok(())
     }
@@ -328,17 +341,29 @@ pub(crate) fn everywhere(family_of: IpAddr) -> IpNet {
     IpNet::new(any, 0).unwrap_or(any.into())
 }
 
+/// Written as ip-route(8) writes it: `blackhole`.
+impl fmt::Display for RouteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RouteKind::Unicast => "unicast",
+            RouteKind::Local => "local",
+            RouteKind::Broadcast => "broadcast",
+            RouteKind::Anycast => "anycast",
+            RouteKind::Multicast => "multicast",
+            RouteKind::Blackhole => "blackhole",
+            RouteKind::Unreachable => "unreachable",
+            RouteKind::Prohibit => "prohibit",
+            RouteKind::Throw => "throw",
+            RouteKind::Other(other) => return write!(f, "type {other}"),
+        })
+    }
+}
+
 /// Written as ip-route(8) writes it, with the link's index for its name.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            RouteKind::Local => f.write_str("local ")?,
-            RouteKind::Broadcast => f.write_str("broadcast ")?,
-            RouteKind::Blackhole => f.write_str("blackhole ")?,
-            RouteKind::Unreachable => f.write_str("unreachable ")?,
-            RouteKind::Prohibit => f.write_str("prohibit ")?,
-            RouteKind::Throw => f.write_str("throw ")?,
-            RouteKind::Unicast | RouteKind::Other(_) => {}
+        if self.kind != RouteKind::Unicast {
+            write!(f, "{} ", self.kind)?;
         }
         match self.destination {
             _ if self.is_default() => f.write_str("default")?,

@@ -24,7 +24,7 @@ const LARGEST: u32 = 0xf_ffff;
 ///
 /// The kernel takes such routes for labels below `/proc/sys/net/mpls/platform_labels`, which is 0 at first, and packets
 /// from links whose `/proc/sys/net/mpls/conf/…/input` is 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MplsRoute {
     /// The label that packets come with, 16 to 1048575.
@@ -38,7 +38,7 @@ pub struct MplsRoute {
 }
 
 /// One way of an [`MplsRoute`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MplsHop {
     /// The labels that packets leave with, the outermost first; none takes the label off.

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use super::Route;
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
+use crate::link::LinkIndex;
 use crate::wire::address::family;
 use crate::wire::numbers::{
     RTA_DPORT, RTA_DST, RTA_IIF, RTA_IP_PROTO, RTA_MARK, RTA_OIF, RTA_SPORT, RTA_SRC, RTA_UID,
@@ -25,7 +26,7 @@ use crate::wire::{Request, write_some};
 /// println!("from {:?} by link {:?}", route.source, route.device);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "Handle::route_get asks"]
 pub struct RouteQuery {
     destination: IpAddr,
@@ -72,14 +73,14 @@ impl RouteQuery {
     }
 
     /// That came in by the link with this index; it needs the address that it is from.
-    pub fn input(mut self, index: u32) -> RouteQuery {
-        self.input = Some(index);
+    pub fn input(mut self, index: impl Into<LinkIndex>) -> RouteQuery {
+        self.input = Some(index.into().0);
         self
     }
 
     /// That is bound to the link with this index.
-    pub fn output(mut self, index: u32) -> RouteQuery {
-        self.output = Some(index);
+    pub fn output(mut self, index: impl Into<LinkIndex>) -> RouteQuery {
+        self.output = Some(index.into().0);
         self
     }
 

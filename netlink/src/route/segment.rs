@@ -18,7 +18,7 @@ use crate::wire::numbers::{
 use crate::wire::{u32_at, write_some};
 
 /// The places that packets go by, and how that is written into them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Seg6 {
     /// How the list of places is put into a packet.
@@ -155,7 +155,7 @@ pub(super) fn rpl_segments(header: &[u8]) -> Option<Vec<Ipv6Addr>> {
 /// let route = Route::to("fc00:1::/64".parse()?).dev(4).encap(Encap::Seg6Local(Box::new(local)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Seg6Local {
     /// What is done.

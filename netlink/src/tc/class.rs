@@ -1,10 +1,12 @@
 //! Classes of qdiscs.
 
-use super::qdisc::{DrrClass, HINTS, HfscClass, HtbClass};
+use super::qdisc::{DrrClass, HfscClass, HtbClass};
 use super::stats::TcStats;
 use super::{Estimator, TcHandle, kinds};
+use nix::errno::Errno;
+
 use crate::dump::Dump;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::link::LinkRef;
 use crate::wire::Request;
@@ -160,6 +162,18 @@ impl ClassFilter {
         })
     }
 }
+
+pub(crate) const HINTS: Hints<'static> = &[
+    (Errno::EEXIST, "there is one of that name"),
+    (Errno::ENOENT, "there is no such qdisc or class"),
+    (
+        Errno::EINVAL,
+        "the kernel takes no such class here: its name begins as that of its qdisc, whose kind its options are of",
+    ),
+    (Errno::ERANGE, "one of its numbers can't be"),
+    (Errno::EBUSY, "filters lead to it, or classes are below"),
+    (Errno::EOPNOTSUPP, "its qdisc has no classes, or none to be made"),
+];
 
 impl Handle {
     /// Finds a class of a link by its name.

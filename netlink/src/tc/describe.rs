@@ -3,6 +3,7 @@
 use super::TcHandle;
 use super::action::{ACTION_HINTS, table};
 use super::chain::Chain;
+use super::class::HINTS as CLASS_HINTS;
 use super::filter::{FILTER_HINTS, Filter};
 use super::qdisc::HINTS;
 use crate::error::Hints;
@@ -53,7 +54,8 @@ pub(crate) fn doing(kind: u16, payload: &[u8]) -> Option<String> {
 /// Words for an errno without any.
 pub(crate) fn hints(kind: u16) -> Option<Hints<'static>> {
     match kind {
-        RTM_NEWQDISC..=RTM_DELTCLASS => Some(HINTS),
+        RTM_NEWQDISC | RTM_DELQDISC => Some(HINTS),
+        RTM_NEWTCLASS | RTM_DELTCLASS => Some(CLASS_HINTS),
         RTM_NEWTFILTER..=RTM_DELTFILTER | RTM_NEWCHAIN..=RTM_DELCHAIN => Some(FILTER_HINTS),
         RTM_NEWACTION..=RTM_DELACTION => Some(ACTION_HINTS),
         _ => None,

@@ -69,7 +69,8 @@ pub(crate) fn hints(request: &[u8]) -> Hints<'static> {
         RTM_NEWLINK if link::read(message.payload).is_some_and(|link| link.port.is_some()) => {
             crate::port::CHANGING
         }
-        RTM_NEWLINK | RTM_SETLINK => crate::link::CREATING,
+        RTM_NEWLINK if message.flags & NLM_F_CREATE != 0 => crate::link::CREATING,
+        RTM_NEWLINK | RTM_SETLINK => crate::link::CHANGING,
         RTM_DELLINK => crate::link::DELETING,
         RTM_NEWADDR => crate::address::ADDING,
         RTM_DELADDR => crate::address::DELETING,

@@ -1,8 +1,9 @@
 //! The bytes of rtnetlink: written by [`Request`], read by borrowing.
 //!
-//! `request` and `attribute` know the framing, `numbers` the kernel's names, `reply` when an
-//! answer is complete and `refusal` what a refused request is told; `link`, `address` and `route` are
-//! the objects. Nothing here makes a system call, so all of it is tested on plain bytes.
+//! `request`, `message` and `attribute` know the framing, `protocol` and `numbers` the kernel's names, `reply` when an
+//! answer is complete, `refusal` what a refused request is told, and `describe` what it was about; `link`, `address`,
+//! `route`, `rule`, `neighbour` and `tc` are objects. Nothing here makes a system call, so all of it is tested on plain
+//! bytes.
 
 /// Writes the attributes whose values were said: `write_some!(request, u32 RTA_OIF route.device, …)`.
 macro_rules! write_some {
