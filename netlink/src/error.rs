@@ -221,7 +221,9 @@ impl Failure {
         let (kind, why) = match &self {
             Failure::Refused(refusal) => {
                 let errno = Errno::from_raw(refusal.errno);
-                (kind_of(errno), words_of(refusal, hint(errno, USUAL)))
+                let lacks = refusal.text.as_deref().is_some_and(|text| UNKNOWN_KINDS.contains(&text));
+                let kind = if lacks { ErrorKind::Unsupported } else { kind_of(errno) };
+                (kind, words_of(refusal, hint(errno, USUAL)))
             }
             Failure::System(errno) => (kind_of(*errno), hint(*errno, &[])),
             Failure::NoLink(link) => (ErrorKind::NotFound, Some(format!("there is no {link}"))),
@@ -285,6 +287,10 @@ fn words_of(refusal: &Refusal, hint: Option<String>) -> Option<String> {
         (None, false) => Some(about.join(", ")),
     }
 }
+
+/// How traffic control says that this kernel has no such thing: with the errno of what isn't found.
+const UNKNOWN_KINDS: [&str; 3] =
+    ["Specified qdisc kind is unknown", "TC classifier not found", "Failed to load TC action module"];
 
 fn kind_of(errno: Errno) -> ErrorKind {
     match errno {

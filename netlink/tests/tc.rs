@@ -64,10 +64,8 @@ fn link() -> Result<(Handle, Link), Stop> {
 fn known<T>(what: &str, result: netlink::Result<T>) -> Result<T, Stop> {
     match result {
         Err(error)
-            if error.kind() == ErrorKind::NotFound
-                && error.kernel_text().is_none_or(|text| {
-                    text.contains("nknown") || text.contains("not found") || text.contains("ailed to load")
-                }) =>
+            if error.kind() == ErrorKind::Unsupported
+                || error.kind() == ErrorKind::NotFound && error.kernel_text().is_none() =>
         {
             Err(ignored(format!("this kernel has no {what}: {error}")))
         }
@@ -760,7 +758,7 @@ fn actions_are_read_as_they_were_written() -> Outcome {
         let action = action.index(number);
         let made = match handle.add_action(&action) {
             Ok(made) => made,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
                 lacking.push(action.kind.name().to_owned());
                 continue;
             }

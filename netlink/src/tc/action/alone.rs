@@ -69,7 +69,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): there is one of that kind and number.
-    /// [`NotFound`](crate::ErrorKind::NotFound): the kernel doesn't know the kind.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be.
     pub fn add_action(&mut self, action: &Action) -> Result<Action> {
         self.make_action("add", NLM_F_CREATE | NLM_F_EXCL, action)
@@ -78,7 +78,7 @@ impl Handle {
     /// Adds an action, or changes the one of that kind and number.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound): the kernel doesn't know the kind.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be.
     pub fn replace_action(&mut self, action: &Action) -> Result<Action> {
         self.make_action("replace", NLM_F_CREATE | NLM_F_REPLACE, action)

@@ -344,7 +344,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): there is one of that number.
-    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or the kernel doesn't know the kind.
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): there is no such qdisc, or its options can't be.
     pub fn add_filter<'a>(&mut self, place: impl Into<Place<'a>>, filter: &Filter) -> Result<Filter> {
         self.make_filter("add", NLM_F_CREATE | NLM_F_EXCL, place.into(), filter)
@@ -353,7 +354,8 @@ impl Handle {
     /// Adds a filter, or changes the one of that priority and number.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or the kernel doesn't know the kind.
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): there is no such qdisc, or its options can't be.
     pub fn replace_filter<'a>(&mut self, place: impl Into<Place<'a>>, filter: &Filter) -> Result<Filter> {
         self.make_filter("replace", NLM_F_CREATE, place.into(), filter)

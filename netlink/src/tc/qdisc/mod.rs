@@ -357,7 +357,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): there is one already.
-    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or class, or the kernel doesn't know the kind.
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or class.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be.
     pub fn add_qdisc<'a>(&mut self, link: impl Into<LinkRef<'a>>, qdisc: &Qdisc) -> Result<Qdisc> {
         self.make_qdisc("add", NLM_F_CREATE | NLM_F_EXCL, link.into(), qdisc)
@@ -366,7 +367,8 @@ impl Handle {
     /// Adds a qdisc, or takes the place of the one that is there; one of the same kind and name is changed.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or class, or the kernel doesn't know the kind.
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or class.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be.
     pub fn replace_qdisc<'a>(&mut self, link: impl Into<LinkRef<'a>>, qdisc: &Qdisc) -> Result<Qdisc> {
         self.make_qdisc("replace", NLM_F_CREATE | NLM_F_REPLACE, link.into(), qdisc)
