@@ -132,7 +132,7 @@ impl Cursor {
         let changes = changes.and_then(|_| Changes::of(request.kind(), request.family()?));
         // Where groups can't be heard, the list is as good as the kernel gives it.
         let changes = changes.filter(|changes| handle.socket.join(changes.group).is_ok());
-        let reply = Reply::new(handle.protocol, 0, Answer::Dump);
+        let reply = Reply::new(handle.protocol, request.kind(), 0, Answer::Dump);
         let mut cursor = Cursor { request, reply, changes, length: 0, is_over: false };
         let outcome = cursor.start(handle);
         if outcome.is_err() {
@@ -144,7 +144,8 @@ impl Cursor {
     fn start(&mut self, handle: &mut Handle) -> Result<(), Failure> {
         loop {
             let sequence = handle.ask(&mut self.request)?;
-            self.reply = Reply::new(handle.protocol, sequence, Answer::Dump).with_changes(self.changes);
+            self.reply = Reply::new(handle.protocol, self.request.kind(), sequence, Answer::Dump)
+                .with_changes(self.changes);
             match self.receive(handle) {
                 // One that begins with an object longer than usual has begun for nothing.
                 Err(Failure::Truncated) => {}

@@ -72,7 +72,7 @@ pub fn answer(choice: u8, datagram: &[u8]) -> Result<(usize, bool)> {
         request.text(wire::numbers::IFLA_INFO_KIND, "veth");
     });
     let mut objects = 0;
-    let mut reply = Reply::new(wire::protocol::Protocol::Route, 7, answer);
+    let mut reply = Reply::new(wire::protocol::Protocol::Route, kind, 7, answer);
     loop {
         match reply.step(datagram, request.sent()).map_err(|failure| failure.when("list links", &[]))? {
             Step::Object(_) => objects += 1,

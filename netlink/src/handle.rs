@@ -162,7 +162,7 @@ impl Handle {
         answer: Answer,
         mut each: impl FnMut(&Message<'_>),
     ) -> Result<(), Failure> {
-        let mut reply = Reply::new(self.protocol, self.ask(request)?, answer);
+        let mut reply = Reply::new(self.protocol, request.kind(), self.ask(request)?, answer);
         let mut length = 0;
         loop {
             match reply.step(self.socket.received(length), request.sent()) {

@@ -82,6 +82,7 @@ mod changes;
 pub mod diag;
 mod dump;
 mod error;
+mod flush;
 mod functions;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    BpfProgram, Encap, ErrorKind, Handle, IpEncap, IpNet, Link, MetricLocks, MplsHop, MplsRoute, NextHop,
-    NexthopBucketFilter, NexthopFilter, NexthopMember, NexthopObject, Resilient, Route, RouteFeatures,
-    RouteFilter, RouteFlags, RouteKind, RouteMetrics, RouteQuery, RouterPreference, Rule, RuleAction,
-    RuleFilter, RuleFlags, Scope, Seg6, Seg6Action, Seg6Local, Seg6Mode, Veth,
+    AddressFilter, BpfProgram, Encap, ErrorKind, Handle, IpEncap, IpNet, Link, MetricLocks, MplsHop,
+    MplsRoute, Neighbour, NeighbourFilter, NextHop, NexthopBucketFilter, NexthopFilter, NexthopMember,
+    NexthopObject, Resilient, Route, RouteFeatures, RouteFilter, RouteFlags, RouteKind, RouteMetrics,
+    RouteQuery, RouterPreference, Rule, RuleAction, RuleFilter, RuleFlags, Scope, Seg6, Seg6Action,
+    Seg6Local, Seg6Mode, Veth,
 };
 use nix::libc;
 use serde_json::Value;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         routes_of_ipv6_come_back_with_all_they_have,
         ways_come_back_with_flags_weight_and_realms,
         replace_change_and_append_are_told_apart,
+        what_a_filter_wants_is_deleted_and_nothing_else,
         a_route_that_leads_nowhere_is_refused,
         a_rule_of_the_first_priority_comes_back,
         lists_are_filtered,
@@ -278,6 +280,44 @@ fn replace_change_and_append_are_told_apart() -> Outcome {
     assert_eq!(gateways(&mut handle)?, [ip("10.0.0.2")]);
     handle.replace_route(&second)?;
     assert_eq!(gateways(&mut handle)?, [ip("10.0.0.3")]);
+    Ok(())
+}
+
+fn what_a_filter_wants_is_deleted_and_nothing_else() -> Outcome {
+    let (mut handle, link) = connected()?;
+    for number in 0..300_u16 {
+        let [high, low] = number.to_be_bytes();
+        let mut route = Route::to(net(&format!("10.{}.{low}.0/24", 8 + high))).dev(&link).table(900);
+        route.protocol = Some(99);
+        handle.add_route(&route)?;
+    }
+    let others = handle.routes()?.len() - 300;
+    let mut routes = RouteFilter::default();
+    routes.protocol = Some(99);
+    assert_eq!(handle.flush_routes(routes)?, 300);
+    assert_eq!(handle.flush_routes(routes)?, 0);
+    assert!(handle.routes()?.len() >= others.saturating_sub(5));
+
+    let mut rule = Rule::v4(RuleAction::Lookup(900));
+    rule.priority = Some(77);
+    handle.add_rule(&rule)?;
+    let mut rules = RuleFilter::default();
+    rules.priority = Some(77);
+    let count = handle.rules()?.len();
+    assert_eq!((handle.flush_rules(rules)?, handle.rules()?.len()), (1, count - 1));
+
+    handle.add_neighbour(&link, &Neighbour::new(ip("10.0.0.7")).mac([2, 0, 0, 0, 0, 7]))?;
+    let mut neighbours = NeighbourFilter::default();
+    neighbours.index = Some(link.index);
+    assert!(handle.flush_neighbours(neighbours)? > 0);
+    assert!(!handle.neighbours()?.iter().any(|neighbour| neighbour.address == ip("10.0.0.7")));
+
+    // The second of a network goes with the first, before its own turn.
+    handle.add_address(&link, &net("10.0.0.2/24").into())?;
+    let mut addresses = AddressFilter::default();
+    addresses.index = Some(link.index);
+    assert!(handle.flush_addresses(addresses)? >= 2);
+    assert_eq!(handle.list_addresses(addresses)?, []);
     Ok(())
 }
 

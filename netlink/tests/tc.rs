@@ -852,7 +852,7 @@ fn refusals_are_told_in_the_kernels_words() -> Outcome {
     let (mut handle, _) = link()?;
     let unknown = QdiscKind::Other { kind: "nosuch".to_owned(), options: vec![] };
     let error = handle.add_qdisc("v0", &Qdisc::root(unknown)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().starts_with("add qdisc nosuch root of link \"v0\": "), "{error}");
     assert!(error.kernel_text().is_some(), "{error}");
     assert_eq!(handle.qdisc("none", TcHandle::ROOT).unwrap_err().kind(), ErrorKind::NotFound);

@@ -439,10 +439,11 @@ impl RouteFilter {
         wire::route::read(message.payload).filter(|route| self.matches(route))
     }
 
-    fn read_into(&self, message: &Message<'_>, slot: &mut Slot<Route>) {
+    /// As [`RouteFilter::read`], where the route goes; `all` is that none is left out.
+    fn read_into(&self, all: bool, message: &Message<'_>, slot: &mut Slot<Route>) {
         let Some(header) = wire::route::header_of_table(message.payload) else { return };
         let Ok(route) = slot.insert(Ok(Route::ANY)) else { return };
-        if wire::route::read_all(route, header, message.payload).is_none() || !self.matches(route) {
+        if wire::route::read_all(route, header, message.payload).is_none() || !(all || self.matches(route)) {
             *slot = None;
         }
     }
@@ -496,8 +497,9 @@ impl Handle {
     /// with its first route, is one of the kind [`NotFound`](crate::ErrorKind::NotFound).
     pub fn dump_routes(&mut self, filter: RouteFilter) -> Result<Dump<'_, Route>> {
         let request = filter.request(self);
+        let all = filter == RouteFilter::default();
         Dump::begin_in_place(self, request, "routes", &[], move |message, slot| {
-            filter.read_into(message, slot);
+            filter.read_into(all, message, slot);
         })
         .map_err(|failure| failure.when("list routes", &[]))
     }

@@ -1,7 +1,7 @@
 //! The messages of one datagram.
 
+use super::aligned;
 use super::attribute::Attributes;
-use super::{aligned, u16_at, u32_at};
 use crate::error::Failure;
 
 /// The length of the header (`struct nlmsghdr`) before every message.
@@ -20,7 +20,24 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
 }
 
+pub(crate) const TOO_LONG: Failure = Failure::Protocol("a message is longer than the datagram it came in");
+
 impl<'a> Message<'a> {
+    /// Reads the first message of some bytes, and tells its length.
+    #[inline]
+    pub(crate) fn split(bytes: &'a [u8]) -> Option<(Message<'a>, usize)> {
+        let [a, b, c, d, kind @ .., _, _, _, _] = bytes.first_chunk::<HEADER>()?;
+        let length = u32::from_ne_bytes([*a, *b, *c, *d]) as usize;
+        let [a, b, c, d, sequence @ ..] = kind;
+        let message = Message {
+            kind: u16::from_ne_bytes([*a, *b]),
+            flags: u16::from_ne_bytes([*c, *d]),
+            sequence: u32::from_ne_bytes(*sequence),
+            payload: bytes.get(HEADER..length)?,
+        };
+        Some((message, length))
+    }
+
     /// Returns its attributes, which begin behind a header of so many bytes: 16 of a link, 8 of an address, 12 of a
     /// route, 4 of generic netlink.
     pub fn attributes(&self, header: usize) -> Attributes<'a> {
@@ -53,26 +70,13 @@ impl<'a> Iterator for Messages<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let Some((message, length)) = split(self.rest) else {
+        let Some((message, length)) = Message::split(self.rest) else {
             self.rest = &[];
-            return Some(Err(Failure::Protocol("a message is longer than the datagram it came in")));
+            return Some(Err(TOO_LONG));
         };
         self.rest = self.rest.get(aligned(length)..).unwrap_or_default();
         Some(Ok(message))
     }
-}
-
-#[inline]
-fn split(bytes: &[u8]) -> Option<(Message<'_>, usize)> {
-    let header = bytes.first_chunk::<HEADER>()?;
-    let length = u32_at(header, 0)? as usize;
-    let message = Message {
-        kind: u16_at(header, 4)?,
-        flags: u16_at(header, 6)?,
-        sequence: u32_at(header, 8)?,
-        payload: bytes.get(HEADER..length)?,
-    };
-    Some((message, length))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! When the answer to a request is complete, and what it came to.
 
-use super::message::{Message, Messages};
-use super::numbers::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN};
+use super::aligned;
+use super::message::{Message, Messages, TOO_LONG};
+use super::numbers::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_MIN_TYPE, NLMSG_OVERRUN};
 use super::protocol::Protocol;
 use super::refusal::Refusal;
 use crate::changes::Changes;
@@ -22,6 +23,9 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Reply {
     protocol: Protocol,
+    /// Of rtnetlink's types four at a time are about the same: the first of those that are asked for. Objects that are
+    /// echoed may be about something else.
+    kinds: Option<u16>,
     sequence: u32,
     answer: Answer,
     /// The kernel changed what was dumped while it was being dumped: entries may be missing.
@@ -45,9 +49,12 @@ pub(crate) enum Step<'a> {
 }
 
 impl Reply {
-    pub(crate) fn new(protocol: Protocol, sequence: u32, answer: Answer) -> Self {
+    /// Begins to read the answer to a request of that type.
+    pub(crate) fn new(protocol: Protocol, request: u16, sequence: u32, answer: Answer) -> Self {
+        let is_of_kind = protocol == Protocol::Route && answer != Answer::Acknowledgement;
         Reply {
             protocol,
+            kinds: is_of_kind.then_some(request & !3),
             sequence,
             answer,
             interrupted: false,
@@ -85,35 +92,32 @@ impl Reply {
         if self.has_object && self.answer == Answer::Object {
             return Ok(Step::End);
         }
-        let mut messages = Messages::new(datagram.get(self.at..).unwrap_or_default());
-        while let Some(message) = messages.next() {
-            let message = message?;
+        while let Some(rest) = datagram.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let Some((message, length)) = Message::split(rest) else {
+                self.at = datagram.len();
+                return Err(TOO_LONG);
+            };
             let begin = self.at;
-            self.at = datagram.len() - messages.rest().len();
+            self.at += aligned(length);
             if message.sequence != self.sequence {
                 self.interrupted |= self.changes.is_some_and(|changes| changes.are_told_by(&message));
                 continue;
             }
             self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-            match message.kind {
-                NLMSG_NOOP => {}
-                NLMSG_OVERRUN => return Err(Failure::Protocol("the kernel lost a part of its answer")),
-                NLMSG_ERROR | NLMSG_DONE => return self.end(&message, request).map(|()| Step::End),
-                kind if !self.is_asked_for(kind, request) => {}
-                _ => {
+            if message.kind >= NLMSG_MIN_TYPE {
+                if self.kinds.is_none_or(|kinds| message.kind & !3 == kinds) {
                     (self.has_object, self.object) = (true, begin);
                     return Ok(Step::Object(message));
                 }
+                continue;
+            }
+            match message.kind {
+                NLMSG_OVERRUN => return Err(Failure::Protocol("the kernel lost a part of its answer")),
+                NLMSG_ERROR | NLMSG_DONE => return self.end(&message, request).map(|()| Step::End),
+                _ => {}
             }
         }
         Ok(Step::More)
-    }
-
-    /// Of rtnetlink's types four at a time are about the same; objects that are echoed may be about something else.
-    #[inline]
-    fn is_asked_for(&self, kind: u16, request: &[u8]) -> bool {
-        let asked = request.get(4..6).map_or(kind, |bytes| u16::from_ne_bytes([bytes[0], bytes[1]]));
-        self.protocol != Protocol::Route || self.answer == Answer::Acknowledgement || kind & !3 == asked & !3
     }
 
     #[cold]
@@ -135,6 +139,8 @@ mod tests {
     use super::*;
     use crate::wire::Request;
 
+    const NLMSG_NOOP: u16 = 1;
+
     fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
         let mut bytes = (16 + payload.len() as u32).to_ne_bytes().to_vec();
         bytes.extend(kind.to_ne_bytes());
@@ -153,7 +159,7 @@ mod tests {
     /// Feeds datagrams to the reply to request 7; gives whether it ended, the objects and the flag.
     fn reply(answer: Answer, datagrams: &[Vec<u8>]) -> (Result<bool, Failure>, usize, bool) {
         let request = Request::new(RTM_GETLINK, 0, &[0; 16]);
-        let mut reply = Reply::new(Protocol::Route, 7, answer);
+        let mut reply = Reply::new(Protocol::Route, RTM_GETLINK, 7, answer);
         let mut objects = 0;
         for datagram in datagrams {
             reply.next_datagram();
