@@ -358,8 +358,13 @@ fn list_request(handle: &mut Handle, filter: AddressFilter) -> Request {
 }
 
 fn read(message: &Message<'_>, filter: AddressFilter) -> Option<Address> {
-    // Before Linux 4.20 the kernel lists all of a family.
-    wire::address::read(message.payload).filter(|address| filter.matches(address))
+    // A kernel that doesn't look at the filter lists all of a family, and this namespace's own.
+    let of_namespace = |id| {
+        let mut attributes = message.attributes(8);
+        attributes.any(|attribute| attribute.kind == IFA_TARGET_NETNSID && attribute.u32() == Some(id))
+    };
+    wire::address::read(message.payload)
+        .filter(|address| filter.matches(address) && filter.netns_id.is_none_or(of_namespace))
 }
 
 #[cfg(test)]

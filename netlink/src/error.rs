@@ -100,7 +100,7 @@ impl Error {
 ///
 /// ```
 /// let error = netlink::interface_by_name("no such link").unwrap_err();
-/// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::InvalidInput);
+/// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::NotFound);
 /// ```
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {

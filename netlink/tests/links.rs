@@ -22,9 +22,40 @@ use nix::sched::{CloneFlags, unshare};
 use oracle::{agrees, ip_link};
 use serde_json::json;
 
+fn what_a_link_is_made_with_comes_back() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    let pair =
+        Veth::new("v0").peer("v1").group(7).queue_len(50).queues(2, 1).gso_max_size(30_000).gso_max_segs(20);
+    let pair = pair.peer_index(77).peer_group(8).peer_queue_len(60).peer_queues(1, 3);
+    handle.add_veth(&pair)?;
+    let here = handle.link("v0")?;
+    assert_eq!((here.group, here.queue_len, here.tx_queues, here.rx_queues), (7, 50, 2, 1));
+    assert_eq!((here.gso_max_size, here.gso_max_segs), (Some(30_000), Some(20)));
+    let there = handle.link("v1")?;
+    assert_eq!((there.index, there.group, there.queue_len), (77, 8, 60));
+    assert_eq!((there.tx_queues, there.rx_queues), (1, 3));
+    Ok(())
+}
+
+/// The link below is in a third place: neither where this is asked, nor where the new one goes.
+fn a_link_on_one_of_another_namespace_is_made() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    let other = netlink::Netns::create()?;
+    let lower = Handle::open_in(&other)?.add_veth(&Veth::new("low").peer("low1"))?.host;
+    handle.set_netns_id(&other, Some(9))?;
+    handle.add_link(&Macvlan::new("m0", lower.index).lower_netns_id(9))?;
+    let made = handle.link("m0")?;
+    assert_eq!((made.peer, made.peer_netns_id), (Some(lower.index), Some(9)));
+    Ok(())
+}
+
 fn main() -> ExitCode {
     grounds::run_as_root(tests![
         a_link_has_its_carrier,
+        what_a_link_is_made_with_comes_back,
+        a_link_on_one_of_another_namespace_is_made,
         a_link_is_kept_down_for_reasons,
         a_link_has_a_mode_and_a_broadcast_address,
         a_link_tells_of_its_hardware,

@@ -7,8 +7,10 @@ use crate::error::{Failure, Result};
 use crate::handle::Handle;
 use crate::link::{CREATING, Link, LinkFlags, Netns, NewLink, check_mac, check_name};
 use crate::mac::MacAddress;
-use crate::wire::numbers::{IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU};
-use crate::wire::{self, Request};
+use crate::wire::numbers::{
+    IFLA_ADDRESS, IFLA_GROUP, IFLA_IFNAME, IFLA_MTU, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_TXQLEN,
+};
+use crate::wire::{self, Request, write_some};
 
 /// The other end of a pair.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,10 @@ pub(crate) struct Peer<'a> {
     netns: Option<Netns<'a>>,
     mac: Option<MacAddress>,
     mtu: Option<u32>,
+    index: Option<u32>,
+    group: Option<u32>,
+    queue_len: Option<u32>,
+    queues: Option<(u32, u32)>,
 }
 
 impl Peer<'_> {
@@ -28,13 +34,19 @@ impl Peer<'_> {
     /// The kernel gives each end its own MTU: the other has that of this one, unless it is told another.
     pub(super) fn write(&self, request: &mut Request, kind: u16, mtu: Option<u32>) {
         request.nest(kind, |request| {
-            request.header(&wire::link::header(0, LinkFlags::empty(), LinkFlags::empty()));
+            let index = self.index.unwrap_or_default();
+            request.header(&wire::link::header(index, LinkFlags::empty(), LinkFlags::empty()));
             if let Some(name) = &self.name {
                 request.text(IFLA_IFNAME, name);
             }
-            if let Some(mtu) = self.mtu.or(mtu) {
-                request.u32(IFLA_MTU, mtu);
-            }
+            write_some!(
+                request,
+                u32 IFLA_MTU self.mtu.or(mtu),
+                u32 IFLA_GROUP self.group,
+                u32 IFLA_TXQLEN self.queue_len,
+                u32 IFLA_NUM_TX_QUEUES self.queues.map(|(tx, _)| tx),
+                u32 IFLA_NUM_RX_QUEUES self.queues.map(|(_, rx)| rx),
+            );
             if let Some(mac) = self.mac {
                 request.mac(IFLA_ADDRESS, mac);
             }
@@ -90,6 +102,30 @@ impl<'a, K: Pair<'a>> NewLink<'a, K> {
     /// Sets the other end's MAC; the kernel makes one at random otherwise.
     pub fn peer_mac(mut self, mac: impl Into<MacAddress>) -> NewLink<'a, K> {
         self.kind.peer().mac = Some(mac.into());
+        self
+    }
+
+    /// Chooses the other end's index; the kernel takes the next free one otherwise.
+    pub fn peer_index(mut self, index: u32) -> NewLink<'a, K> {
+        self.kind.peer().index = Some(index);
+        self
+    }
+
+    /// Puts the other end into a group; see [`Handle::delete_group`].
+    pub fn peer_group(mut self, group: u32) -> NewLink<'a, K> {
+        self.kind.peer().group = Some(group);
+        self
+    }
+
+    /// Sets how many packets the other end queues.
+    pub fn peer_queue_len(mut self, packets: u32) -> NewLink<'a, K> {
+        self.kind.peer().queue_len = Some(packets);
+        self
+    }
+
+    /// Sets how many queues the other end has for sending and for receiving.
+    pub fn peer_queues(mut self, tx: u32, rx: u32) -> NewLink<'a, K> {
+        self.kind.peer().queues = Some((tx, rx));
         self
     }
 

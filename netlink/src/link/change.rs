@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-use super::reference::{ALTNAME_MAX, check_name, check_name_up_to};
+use super::reference::{ALTNAME_MAX, check_name, check_name_up_to, check_sought};
 use super::{
     AddrGenMode, Ipv4Setting, LinkFlags, LinkMode, LinkRef, TAKEN, XdpChange, XdpFlags, check_mac, write_link,
 };
@@ -492,7 +492,8 @@ impl Handle {
         link: LinkRef<'_>,
         name: &str,
     ) -> Result<(), Failure> {
-        check_name_up_to(ALTNAME_MAX, name)?;
+        // Names that others gave may be any.
+        if kind == RTM_NEWLINKPROP { check_name_up_to(ALTNAME_MAX, name) } else { check_sought(name) }?;
         // By its index: the kernel wants no other name beside it.
         let index = self.index_of(link)?;
         let mut request = self.room();

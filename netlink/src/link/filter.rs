@@ -85,5 +85,7 @@ impl LinkFilter {
             && self.master.is_none_or(|master| link.master == Some(master))
             && self.group.is_none_or(|group| link.group == group)
             && self.up.is_none_or(|up| link.is_up() == up)
+            // A kernel that doesn't look at it would list this namespace's own.
+            && self.netns_id.is_none_or(|id| link.netns_id == Some(id))
     }
 }

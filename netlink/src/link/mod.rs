@@ -20,7 +20,7 @@ pub use self::flags::{LinkFlags, LinkMode, OperState};
 pub use self::inet::{AddrGenMode, Inet6Link, Ipv4Setting, Ipv6Setting, LinkConf};
 pub(crate) use self::new::CREATING;
 pub use self::new::NewLink;
-pub(crate) use self::reference::{ALTNAME_MAX, By, NAME_MAX, check_name, check_name_up_to};
+pub(crate) use self::reference::{By, check_name, check_sought};
 pub use self::reference::{LinkIndex, LinkRef};
 pub use self::stats::LinkStats;
 pub use self::vf::{Vf, VfLinkState, VfVlan};
@@ -75,7 +75,7 @@ pub struct Link {
     /// The index of the link it is tied to: a veth's other end, a VLAN's parent.
     pub peer: Option<u32>,
     /// The namespace that `peer` is in, by this namespace's number for it; `None` for this one.
-    pub peer_netns_id: Option<i32>,
+    pub peer_netns_id: Option<u32>,
     /// The kind of hardware, an `ARPHRD_` number: 1 is Ethernet, 772 loopback.
     pub layer: u16,
     /// How it queues packets: `noqueue`, `fq_codel`, ...
@@ -139,9 +139,9 @@ pub struct Link {
     /// What that device is attached to: `pci` (Linux 5.14).
     pub parent_bus: Option<String>,
     /// The namespace that it is in, where it was asked for by this namespace's number for that.
-    pub netns_id: Option<i32>,
+    pub netns_id: Option<u32>,
     /// The namespace that it goes to, in the news that it leaves.
-    pub new_netns_id: Option<i32>,
+    pub new_netns_id: Option<u32>,
     /// The index that it has there.
     pub new_index: Option<u32>,
     /// Whether it can't leave its namespace (Linux 6.15).
@@ -292,9 +292,10 @@ impl Handle {
     pub(crate) fn index_of(&mut self, link: LinkRef<'_>) -> Result<u32, Failure> {
         match link.0 {
             By::Name(name) => {
-                check_name_up_to(ALTNAME_MAX, name)?;
+                check_sought(name)?;
                 match self.socket.index_of(name) {
-                    Ok(index) if name.len() <= NAME_MAX => Ok(index),
+                    // Of other names a part would be looked for.
+                    Ok(index) if check_name(name).is_ok() => Ok(index),
                     // It may be an alternative name.
                     _ => Ok(self.find(link, false)?.index),
                 }
@@ -342,11 +343,11 @@ pub(crate) fn write_link(
 ) -> Result<(), Failure> {
     match link.0 {
         By::Name(name) => {
-            check_name_up_to(ALTNAME_MAX, name)?;
+            check_sought(name)?;
             request.begin(kind, 0, &wire::link::header(0, flags, change));
             // Alternative names of up to 15 bytes are found as names too. A link that is moved would be renamed by that
             // one, if its own is taken there.
-            let is_only_to_find = name.len() > NAME_MAX || kind == RTM_SETLINK;
+            let is_only_to_find = kind == RTM_SETLINK || check_name(name).is_err();
             request.text(if is_only_to_find { IFLA_ALT_IFNAME } else { IFLA_IFNAME }, name);
         }
         By::Index(index) | By::Link(&Link { index, .. }) => {

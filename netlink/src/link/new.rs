@@ -12,8 +12,9 @@ use crate::handle::Handle;
 use crate::kind::{Kind, Outer, write_info};
 use crate::mac::MacAddress;
 use crate::wire::numbers::{
-    IFLA_ADDRESS, IFLA_GROUP, IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_MTU, IFLA_NUM_RX_QUEUES,
-    IFLA_NUM_TX_QUEUES, IFLA_TXQLEN, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, RTM_NEWLINK,
+    IFLA_ADDRESS, IFLA_GRO_IPV4_MAX_SIZE, IFLA_GRO_MAX_SIZE, IFLA_GROUP, IFLA_GSO_IPV4_MAX_SIZE,
+    IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_IFNAME, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_MASTER, IFLA_MTU,
+    IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES, IFLA_TXQLEN, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, RTM_NEWLINK,
 };
 use crate::wire::{self, Request};
 
@@ -35,6 +36,8 @@ pub struct NewLink<'a, K> {
     group: Option<u32>,
     queue_len: Option<u32>,
     queues: Option<(u32, u32)>,
+    /// Attributes that few have.
+    numbers: Vec<(u16, u32)>,
     up: bool,
 }
 
@@ -52,6 +55,7 @@ impl<'a, K> NewLink<'a, K> {
             group: None,
             queue_len: None,
             queues: None,
+            numbers: Vec::new(),
             up: false,
         }
     }
@@ -144,6 +148,46 @@ impl<'a, K> NewLink<'a, K> {
         self
     }
 
+    /// Sets the longest packet that it cuts into segments itself, in bytes.
+    #[doc(alias = "IFLA_GSO_MAX_SIZE")]
+    pub fn gso_max_size(self, bytes: u32) -> NewLink<'a, K> {
+        self.number(IFLA_GSO_MAX_SIZE, bytes)
+    }
+
+    /// Sets into how many segments it cuts a packet at most.
+    #[doc(alias = "IFLA_GSO_MAX_SEGS")]
+    pub fn gso_max_segs(self, segments: u32) -> NewLink<'a, K> {
+        self.number(IFLA_GSO_MAX_SEGS, segments)
+    }
+
+    /// Sets the longest packet that is put together of received ones, in bytes (Linux 5.19).
+    #[doc(alias = "IFLA_GRO_MAX_SIZE")]
+    pub fn gro_max_size(self, bytes: u32) -> NewLink<'a, K> {
+        self.number(IFLA_GRO_MAX_SIZE, bytes)
+    }
+
+    /// As [`gso_max_size`](Self::gso_max_size), of IPv4 packets (Linux 6.3).
+    pub fn gso_ipv4_max_size(self, bytes: u32) -> NewLink<'a, K> {
+        self.number(IFLA_GSO_IPV4_MAX_SIZE, bytes)
+    }
+
+    /// As [`gro_max_size`](Self::gro_max_size), of IPv4 packets (Linux 6.3).
+    pub fn gro_ipv4_max_size(self, bytes: u32) -> NewLink<'a, K> {
+        self.number(IFLA_GRO_IPV4_MAX_SIZE, bytes)
+    }
+
+    /// Says that the link below, which is named by its index there, is in the namespace that this one knows by that id
+    /// ([`Handle::set_netns_id`]).
+    #[doc(alias = "IFLA_LINK_NETNSID")]
+    pub fn lower_netns_id(self, id: u32) -> NewLink<'a, K> {
+        self.number(IFLA_LINK_NETNSID, id)
+    }
+
+    fn number(mut self, attribute: u16, value: u32) -> NewLink<'a, K> {
+        self.numbers.push((attribute, value));
+        self
+    }
+
     /// Switches it on. A pair's other end can't be until it is made.
     pub fn up(mut self) -> NewLink<'a, K> {
         self.up = true;
@@ -196,6 +240,9 @@ impl<K: Kind> NewLink<'_, K> {
             if let Some(value) = value {
                 request.u32(attribute, value);
             }
+        }
+        for (attribute, value) in &self.numbers {
+            request.u32(*attribute, *value);
         }
         if let Some(mac) = self.mac {
             request.bytes(IFLA_ADDRESS, &mac.octets());

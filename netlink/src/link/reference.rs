@@ -95,6 +95,20 @@ pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     check_name_up_to(NAME_MAX, name)
 }
 
+/// Checks what a link is looked for by: the kernel takes nearly anything as an alternative name.
+pub(crate) fn check_sought(name: &str) -> Result<(), Failure> {
+    match name {
+        _ if check_name(name).is_ok() => Ok(()),
+        "" => Err(Failure::Input("a link's name can't be empty".to_owned())),
+        _ if name.contains('\0') => Err(Failure::Input(format!("the name {name:?} has a NUL in it"))),
+        _ if name.len() > ALTNAME_MAX => Err(Failure::Input(format!(
+            "the name {name:?} has {} bytes, and {ALTNAME_MAX} are allowed",
+            name.len()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn check_name_up_to(longest: usize, name: &str) -> Result<(), Failure> {
     let bad =
         |byte: u8| byte == b'/' || byte == b':' || byte == 0 || byte.is_ascii_whitespace() || byte == 0x0b;

@@ -54,7 +54,7 @@ pub(crate) fn read_all(link: &mut Link, payload: &[u8]) -> Option<()> {
             IFLA_BROADCAST => link.broadcast = attribute.mac(),
             IFLA_MASTER => link.master = attribute.u32().filter(|index| *index != 0),
             IFLA_LINK => link.peer = attribute.u32().filter(|index| *index != 0),
-            IFLA_LINK_NETNSID => link.peer_netns_id = attribute.i32().filter(|id| *id >= 0),
+            IFLA_LINK_NETNSID => link.peer_netns_id = netns_id(attribute),
             IFLA_OPERSTATE => {
                 link.oper_state = attribute.u8().map_or(OperState::Unknown, OperState::from_kernel);
             }
@@ -93,8 +93,8 @@ pub(crate) fn read_all(link: &mut Link, payload: &[u8]) -> Option<()> {
             IFLA_PHYS_SWITCH_ID => link.phys_switch_id = Some(attribute.payload.to_vec()),
             IFLA_PARENT_DEV_NAME => link.parent_dev = Some(attribute.text()),
             IFLA_PARENT_DEV_BUS_NAME => link.parent_bus = Some(attribute.text()),
-            IFLA_TARGET_NETNSID => link.netns_id = attribute.i32().filter(|id| *id >= 0),
-            IFLA_NEW_NETNSID => link.new_netns_id = attribute.i32().filter(|id| *id >= 0),
+            IFLA_TARGET_NETNSID => link.netns_id = netns_id(attribute),
+            IFLA_NEW_NETNSID => link.new_netns_id = netns_id(attribute),
             IFLA_NEW_IFINDEX => link.new_index = attribute.index(),
             IFLA_NETNS_IMMUTABLE => link.netns_immutable = attribute.bool(),
             IFLA_HEADROOM => link.headroom = attribute.u16(),
@@ -105,6 +105,11 @@ pub(crate) fn read_all(link: &mut Link, payload: &[u8]) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// An id of a namespace; -1 is none.
+fn netns_id(attribute: Attribute<'_>) -> Option<u32> {
+    attribute.i32().and_then(|id| u32::try_from(id).ok())
 }
 
 /// Reads what a link sent and received, which some kernels tell unasked.
