@@ -27,10 +27,13 @@ fn what_a_link_is_made_with_comes_back() -> Outcome {
     let mut handle = Handle::open()?;
     let pair =
         Veth::new("v0").peer("v1").group(7).queue_len(50).queues(2, 1).gso_max_size(30_000).gso_max_segs(20);
-    let pair = pair.peer_index(77).peer_group(8).peer_queue_len(60).peer_queues(1, 3);
+    let error = handle.add_veth(&pair.clone().peer_index(77)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let pair = pair.index(76).peer_index(77).peer_group(8).peer_queue_len(60).peer_queues(1, 3);
     handle.add_veth(&pair)?;
     let here = handle.link("v0")?;
-    assert_eq!((here.group, here.queue_len, here.tx_queues, here.rx_queues), (7, 50, 2, 1));
+    assert_eq!((here.index, here.group, here.queue_len), (76, 7, 50));
+    assert_eq!((here.tx_queues, here.rx_queues), (2, 1));
     assert_eq!((here.gso_max_size, here.gso_max_segs), (Some(30_000), Some(20)));
     let there = handle.link("v1")?;
     assert_eq!((there.index, there.group, there.queue_len), (77, 8, 60));

@@ -95,6 +95,11 @@ pub(crate) mod sealed {
             Ok(())
         }
 
+        /// Whether something in it is heeded only where the link's own index is chosen.
+        fn wants_index(&self) -> bool {
+            false
+        }
+
         /// Takes what isn't said from the link as it is.
         fn keep(&mut self, _present: &LinkKind) {}
 

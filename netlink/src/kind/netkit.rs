@@ -130,6 +130,10 @@ impl sealed::Kind for NewNetkit<'_> {
         self.peer.check()
     }
 
+    fn wants_index(&self) -> bool {
+        self.peer.wants_index()
+    }
+
     fn write(&self, request: &mut Request, outer: Outer) {
         self.netkit.write_numbers(request);
         if self.netkit.pairing != Some(NetkitPairing::Single) {

@@ -31,6 +31,11 @@ impl Peer<'_> {
         self.mac.map_or(Ok(()), check_mac)
     }
 
+    /// The kernel takes an index for this end only together with one for the other.
+    pub(super) fn wants_index(&self) -> bool {
+        self.index.is_some()
+    }
+
     /// The kernel gives each end its own MTU: the other has that of this one, unless it is told another.
     pub(super) fn write(&self, request: &mut Request, kind: u16, mtu: Option<u32>) {
         request.nest(kind, |request| {
@@ -105,7 +110,8 @@ impl<'a, K: Pair<'a>> NewLink<'a, K> {
         self
     }
 
-    /// Chooses the other end's index; the kernel takes the next free one otherwise.
+    /// Chooses the other end's index, together with this one's ([`index`](NewLink::index)); the kernel takes the next
+    /// free one otherwise.
     pub fn peer_index(mut self, index: u32) -> NewLink<'a, K> {
         self.kind.peer().index = Some(index);
         self

@@ -27,6 +27,10 @@ macro_rules! pair {
                 self.peer.check()
             }
 
+            fn wants_index(&self) -> bool {
+                self.peer.wants_index()
+            }
+
             fn write(&self, request: &mut Request, outer: Outer) {
                 self.peer.write(request, VETH_INFO_PEER, outer.mtu);
             }

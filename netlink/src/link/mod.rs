@@ -404,6 +404,6 @@ mod tests {
             error.to_string(),
             "find link \"nosuchlink\": there is no link \"nosuchlink\": No such device (os error 19)"
         );
-        assert_eq!(handle.find_link("a/b").unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(handle.find_link("a\0b").unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

@@ -89,8 +89,8 @@ impl<'a, K> NewLink<'a, K> {
         self
     }
 
-    /// Sets the longest packet it sends, in bytes. The other end of a pair has the same then, if
-    /// [`add_pair`](Handle::add_pair) makes it; else it has its own.
+    /// Sets the longest packet it sends, in bytes. The other end of a pair has the same, unless it is told
+    /// [another](NewLink::peer_mtu).
     ///
     /// A bridge that is made in another namespace forgets it at its first port, as the kernel has it.
     pub fn mtu(mut self, mtu: u32) -> NewLink<'a, K> {
@@ -199,6 +199,10 @@ impl<K: Kind> NewLink<'_, K> {
     fn check(&self) -> Result<(), Failure> {
         check_name(&self.name)?;
         self.mac.map_or(Ok(()), check_mac)?;
+        if self.index.is_none() && self.kind.wants_index() {
+            let why = "the kernel takes an index for the other end only where this end's is chosen too";
+            return Err(Failure::Input(why.to_owned()));
+        }
         self.kind.check()
     }
 
