@@ -16,7 +16,7 @@ use crate::wire::Request;
 use crate::wire::message::{Message, Messages};
 use crate::wire::numbers::NLM_F_DUMP;
 use crate::wire::protocol::Protocol;
-use crate::wire::reply::{Answer, Reply, Step};
+use crate::wire::reply::{Answer, Pass, Reply};
 
 /// How often a list that changed while it was read is read again.
 pub(crate) const ATTEMPTS: u32 = 16;
@@ -44,8 +44,9 @@ pub struct Dump<'h, T> {
 /// Where an object is made, so that it is not moved about: a long list is mostly that.
 pub(crate) type Slot<T> = Option<Result<T>>;
 
-/// Makes an object of a message; nothing of one that was not asked for.
-pub(crate) type Read<'h, T> = Box<dyn FnMut(&Message<'_>, &mut Slot<T>) + Send + 'h>;
+/// Reads the next message of a datagram, whose object then stands in the slot if it was asked for; false where there is
+/// something else than an object. It is one call a message, for whatever kind of objects.
+type Read<'h, T> = Box<dyn FnMut(&mut Reply, &[u8], &mut Slot<T>) -> bool + Send + 'h>;
 
 impl<'h, T> Dump<'h, T> {
     /// Asks for a list; `what` is what the list is of, as in "list links".
@@ -61,26 +62,40 @@ impl<'h, T> Dump<'h, T> {
         })
     }
 
-    /// As [`Dump::begin`], with the objects made where they go.
+    /// As [`Dump::begin`], with the objects made where they go: nothing of a message that was not asked for.
     pub(crate) fn begin_in_place(
         handle: &'h mut Handle,
         request: Request,
         what: &'static str,
         hints: Hints<'static>,
-        read: impl FnMut(&Message<'_>, &mut Slot<T>) + Send + 'h,
+        mut read: impl FnMut(&Message<'_>, &mut Slot<T>) + Send + 'h,
     ) -> Result<Dump<'h, T>, Failure> {
         let cursor = Cursor::begin(handle, request)?;
+        let read = move |reply: &mut Reply, datagram: &[u8], slot: &mut Slot<T>| {
+            let Some(message) = reply.next_object(datagram) else { return false };
+            read(&message, slot);
+            true
+        };
         Ok(Dump { handle, cursor, read: Box::new(read), what, hints })
     }
 
     /// Puts the next object into an empty slot, and leaves that empty at the end.
     #[inline]
     fn read_next(&mut self, slot: &mut Slot<T>) -> Result<(), Failure> {
-        self.cursor.find(self.handle, &mut |message| {
-            (self.read)(message, slot);
-            slot.is_some()
-        })?;
+        while slot.is_none() && !self.cursor.is_over {
+            let datagram = self.handle.socket.received(self.cursor.length);
+            if !(self.read)(&mut self.cursor.reply, datagram, slot) {
+                self.cursor.go_on(self.handle)?;
+            }
+        }
         Ok(())
+    }
+
+    #[inline]
+    fn read_or_fail(&mut self, slot: &mut Slot<T>) {
+        if let Err(failure) = self.read_next(slot) {
+            *slot = Some(Err(self.failed(failure)));
+        }
     }
 
     #[cold]
@@ -183,41 +198,33 @@ impl Cursor {
 
     /// Goes to the next message.
     pub(crate) fn next<'a>(&mut self, handle: &'a mut Handle) -> Result<Option<Message<'a>>, Failure> {
-        let found = self.find(handle, &mut |_| true)?;
-        Ok(if found { self.reply.object(handle.socket.received(self.length)) } else { None })
+        while !self.is_over {
+            if self.reply.next_object(handle.socket.received(self.length)).is_some() {
+                return Ok(self.reply.object(handle.socket.received(self.length)));
+            }
+            self.go_on(handle)?;
+        }
+        Ok(None)
     }
 
-    /// Goes to the next message that is wanted; false at the end.
-    fn find(
-        &mut self,
-        handle: &mut Handle,
-        is_wanted: &mut dyn FnMut(&Message<'_>) -> bool,
-    ) -> Result<bool, Failure> {
-        while !self.is_over {
-            let datagram = handle.socket.received(self.length);
-            match self.reply.step(datagram, self.request.sent()) {
-                Ok(Step::Object(message)) => {
-                    if is_wanted(&message) {
-                        return Ok(true);
-                    }
-                }
-                Ok(Step::More) => self.receive(handle).inspect_err(|_| self.is_over = true)?,
-                Ok(Step::End) => {
-                    (self.is_over, handle.unfinished) = (true, false);
-                    self.leave(handle)?;
-                    if self.reply.interrupted {
-                        return Err(Failure::Interrupted(None));
-                    }
-                }
-                Err(failure) => {
-                    self.is_over = true;
-                    // A refusal ends an answer too.
-                    handle.unfinished = matches!(failure, Failure::Protocol(_));
-                    return Err(failure);
-                }
+    /// Goes on where there is something else than an object.
+    #[cold]
+    fn go_on(&mut self, handle: &mut Handle) -> Result<(), Failure> {
+        match self.reply.pass(handle.socket.received(self.length), self.request.sent()) {
+            Ok(Pass::Passed) => Ok(()),
+            Ok(Pass::More) => self.receive(handle).inspect_err(|_| self.is_over = true),
+            Ok(Pass::End) => {
+                (self.is_over, handle.unfinished) = (true, false);
+                self.leave(handle)?;
+                if self.reply.interrupted { Err(Failure::Interrupted(None)) } else { Ok(()) }
+            }
+            Err(failure) => {
+                self.is_over = true;
+                // A refusal ends an answer too.
+                handle.unfinished = matches!(failure, Failure::Protocol(_));
+                Err(failure)
             }
         }
-        Ok(false)
     }
 
     /// Gives back the room of the request.
@@ -236,9 +243,7 @@ impl<T> Iterator for Dump<'_, T> {
     #[inline]
     fn next(&mut self) -> Option<Result<T>> {
         let mut slot = None;
-        if let Err(failure) = self.read_next(&mut slot) {
-            slot = Some(Err(self.failed(failure)));
-        }
+        self.read_or_fail(&mut slot);
         slot
     }
 }

@@ -65,6 +65,12 @@ impl IpNet {
         Ok(IpNet { address, prefix_len })
     }
 
+    /// One that was read, if it can be.
+    #[inline]
+    pub(crate) fn read(address: IpAddr, prefix_len: u8) -> Option<IpNet> {
+        (prefix_len <= width(address)).then_some(IpNet { address, prefix_len })
+    }
+
     /// Returns the address, with the host's bits.
     pub fn address(&self) -> IpAddr {
         self.address

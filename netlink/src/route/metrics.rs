@@ -3,7 +3,7 @@
 use bitflags::bitflags;
 
 use crate::error::Failure;
-use crate::wire::attribute::Attribute;
+use crate::wire::attribute::{Attribute, Attributes};
 use crate::wire::numbers::{
     RTAX_ADVMSS, RTAX_CC_ALGO, RTAX_CWND, RTAX_FASTOPEN_NO_COOKIE, RTAX_FEATURES, RTAX_HOPLIMIT,
     RTAX_INITCWND, RTAX_INITRWND, RTAX_LOCK, RTAX_MTU, RTAX_QUICKACK, RTAX_REORDERING, RTAX_RTO_MIN,
@@ -172,9 +172,9 @@ impl RouteMetrics {
         );
     }
 
-    pub(crate) fn read(metrics: Attribute<'_>) -> RouteMetrics {
+    pub(crate) fn read(metrics: &[u8]) -> RouteMetrics {
         let mut read = RouteMetrics::default();
-        for attribute in metrics.nested() {
+        for attribute in Attributes::new(metrics) {
             if read.read_number(attribute) {
                 continue;
             }

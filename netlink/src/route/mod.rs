@@ -27,7 +27,7 @@ use crate::ip_net::IpNet;
 use crate::link::{LinkIndex, LinkRef};
 use crate::wire::message::Message;
 use crate::wire::numbers::{
-    NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE,
+    AF_INET, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE,
 };
 use crate::wire::{self, Request};
 
@@ -183,11 +183,12 @@ impl RouteKind {
 impl Route {
     /// Begins a route to a network, in the main table.
     pub fn to(destination: IpNet) -> Route {
-        Route { destination: destination.network(), ..Route::ANY }
+        Route { destination: destination.network(), ..Route::any() }
     }
 
     /// To everywhere.
-    pub(crate) const ANY: Route = {
+    #[inline]
+    pub(crate) fn any() -> Route {
         Route {
             destination: IpNet::ANY_V4,
             gateway: None,
@@ -210,7 +211,7 @@ impl Route {
             metrics: None,
             encap: None,
         }
-    };
+    }
 
     /// Begins a route to everywhere, by a neighbour.
     pub fn default_via(gateway: IpAddr) -> Route {
@@ -439,17 +440,22 @@ impl RouteFilter {
         wire::route::read(message.payload).filter(|route| self.matches(route))
     }
 
-    /// As [`RouteFilter::read`], where the route goes; `all` is that none is left out.
+    /// As [`RouteFilter::read`], where the route goes; `all` is that none of the family is left out.
+    #[inline]
     fn read_into(&self, all: bool, message: &Message<'_>, slot: &mut Slot<Route>) {
         let Some(header) = wire::route::header_of_table(message.payload) else { return };
-        let Ok(route) = slot.insert(Ok(Route::ANY)) else { return };
+        if self.ipv4.is_some_and(|v4| v4 != (header[0] == AF_INET)) {
+            return;
+        }
+        let Some(begun) = wire::route::begun(header) else { return };
+        let Ok(route) = slot.insert(Ok(begun)) else { return };
         if wire::route::read_all(route, header, message.payload).is_none() || !(all || self.matches(route)) {
             *slot = None;
         }
     }
 
     /// Before Linux 4.20 the kernel lists all tables, and one without IPv6 lists all families.
-    #[inline]
+    #[inline(never)]
     fn matches(&self, route: &Route) -> bool {
         let goes_by = |index| {
             let mut devices = route.hops.iter().map(|hop| hop.device).chain([route.device]);
@@ -497,7 +503,7 @@ impl Handle {
     /// with its first route, is one of the kind [`NotFound`](crate::ErrorKind::NotFound).
     pub fn dump_routes(&mut self, filter: RouteFilter) -> Result<Dump<'_, Route>> {
         let request = filter.request(self);
-        let all = filter == RouteFilter::default();
+        let all = RouteFilter { ipv4: None, ..filter } == RouteFilter::default();
         Dump::begin_in_place(self, request, "routes", &[], move |message, slot| {
             filter.read_into(all, message, slot);
         })

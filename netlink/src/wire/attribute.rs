@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::aligned;
+use super::{aligned, u16_at};
 use crate::mac::MacAddress;
 
 /// The two top bits of an attribute's number are flags (nested, network byte order).
@@ -163,9 +163,9 @@ impl<'a> Iterator for Attributes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Attribute<'a>> {
-        let [low, high, kind @ ..] = *self.rest.first_chunk::<4>()?;
-        let length = usize::from(u16::from_ne_bytes([low, high]));
-        let kind = u16::from_ne_bytes(kind) & KIND_MASK;
+        let header = self.rest.first_chunk::<4>()?;
+        let length = usize::from(u16_at(header, 0)?);
+        let kind = u16_at(header, 2)? & KIND_MASK;
         let payload = self.rest.get(4..length)?;
         let next = aligned(length);
         self.rest = self.rest.get(next..).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The messages of one datagram.
 
-use super::aligned;
 use super::attribute::Attributes;
+use super::{aligned, u16_at, u32_at};
 use crate::error::Failure;
 
 /// The length of the header (`struct nlmsghdr`) before every message.
@@ -26,13 +26,12 @@ impl<'a> Message<'a> {
     /// Reads the first message of some bytes, and tells its length.
     #[inline]
     pub(crate) fn split(bytes: &'a [u8]) -> Option<(Message<'a>, usize)> {
-        let [a, b, c, d, kind @ .., _, _, _, _] = bytes.first_chunk::<HEADER>()?;
-        let length = u32::from_ne_bytes([*a, *b, *c, *d]) as usize;
-        let [a, b, c, d, sequence @ ..] = kind;
+        let header = bytes.first_chunk::<HEADER>()?;
+        let length = u32_at(header, 0)? as usize;
         let message = Message {
-            kind: u16::from_ne_bytes([*a, *b]),
-            flags: u16::from_ne_bytes([*c, *d]),
-            sequence: u32::from_ne_bytes(*sequence),
+            kind: u16_at(header, 4)?,
+            flags: u16_at(header, 6)?,
+            sequence: u32_at(header, 8)?,
             payload: bytes.get(HEADER..length)?,
         };
         Some((message, length))

@@ -23,9 +23,10 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Reply {
     protocol: Protocol,
-    /// Of rtnetlink's types four at a time are about the same: the first of those that are asked for. Objects that are
-    /// echoed may be about something else.
-    kinds: Option<u16>,
+    /// Of rtnetlink's types four at a time are about the same. An answer has these where a type's bits in the mask are
+    /// those; objects that are echoed may be about something else, and have no mask.
+    kinds: u16,
+    mask: u16,
     sequence: u32,
     answer: Answer,
     /// The kernel changed what was dumped while it was being dumped: entries may be missing.
@@ -37,6 +38,15 @@ pub(crate) struct Reply {
     /// Where the last object began.
     object: usize,
     has_object: bool,
+}
+
+/// What was gone past that is no object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Passed,
+    /// The datagram is through, and the answer isn't.
+    More,
+    End,
 }
 
 /// What comes next in an answer.
@@ -54,7 +64,8 @@ impl Reply {
         let is_of_kind = protocol == Protocol::Route && answer != Answer::Acknowledgement;
         Reply {
             protocol,
-            kinds: is_of_kind.then_some(request & !3),
+            kinds: if is_of_kind { request & !3 } else { 0 },
+            mask: if is_of_kind { !3 } else { 0 },
             sequence,
             answer,
             interrupted: false,
@@ -84,40 +95,63 @@ impl Reply {
 
     /// Goes to the next object of a datagram, or to its end. `request` is what was sent, in which an
     /// error's offset points.
-    ///
-    /// Messages with another sequence number are late answers to a request that was given up, and
-    /// are skipped. The end may share a datagram with objects (it does since Linux 6.9).
     #[inline]
     pub(crate) fn step<'a>(&mut self, datagram: &'a [u8], request: &[u8]) -> Result<Step<'a>, Failure> {
         if self.has_object && self.answer == Answer::Object {
             return Ok(Step::End);
         }
-        while let Some(rest) = datagram.get(self.at..).filter(|rest| !rest.is_empty()) {
-            let Some((message, length)) = Message::split(rest) else {
-                self.at = datagram.len();
-                return Err(TOO_LONG);
-            };
-            let begin = self.at;
-            self.at += aligned(length);
-            if message.sequence != self.sequence {
-                self.interrupted |= self.changes.is_some_and(|changes| changes.are_told_by(&message));
-                continue;
+        loop {
+            if let Some(message) = self.next_object(datagram) {
+                self.has_object = true;
+                return Ok(Step::Object(message));
             }
-            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-            if message.kind >= NLMSG_MIN_TYPE {
-                if self.kinds.is_none_or(|kinds| message.kind & !3 == kinds) {
-                    (self.has_object, self.object) = (true, begin);
-                    return Ok(Step::Object(message));
-                }
-                continue;
-            }
-            match message.kind {
-                NLMSG_OVERRUN => return Err(Failure::Protocol("the kernel lost a part of its answer")),
-                NLMSG_ERROR | NLMSG_DONE => return self.end(&message, request).map(|()| Step::End),
-                _ => {}
+            match self.pass(datagram, request)? {
+                Pass::Passed => {}
+                Pass::More => return Ok(Step::More),
+                Pass::End => return Ok(Step::End),
             }
         }
-        Ok(Step::More)
+    }
+
+    /// Goes to the next message if that is an object which was asked for: a long list is mostly that.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a list is walked by what is inlined here, and by nothing else")]
+    pub(crate) fn next_object<'a>(&mut self, datagram: &'a [u8]) -> Option<Message<'a>> {
+        let (message, length) = Message::split(datagram.get(self.at..)?)?;
+        let is_object = message.kind & self.mask == self.kinds && message.kind >= NLMSG_MIN_TYPE;
+        if message.sequence != self.sequence || !is_object {
+            return None;
+        }
+        self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+        self.object = self.at;
+        self.at += aligned(length);
+        Some(message)
+    }
+
+    /// Goes past what [`next_object`](Reply::next_object) stopped at.
+    ///
+    /// Messages with another sequence number are late answers to a request that was given up, and
+    /// are skipped. The end may share a datagram with objects (it does since Linux 6.9).
+    #[cold]
+    pub(crate) fn pass(&mut self, datagram: &[u8], request: &[u8]) -> Result<Pass, Failure> {
+        let Some(rest) = datagram.get(self.at..).filter(|rest| !rest.is_empty()) else {
+            return Ok(Pass::More);
+        };
+        let Some((message, length)) = Message::split(rest) else {
+            self.at = datagram.len();
+            return Err(TOO_LONG);
+        };
+        self.at += aligned(length);
+        if message.sequence != self.sequence {
+            self.interrupted |= self.changes.is_some_and(|changes| changes.are_told_by(&message));
+            return Ok(Pass::Passed);
+        }
+        self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+        match message.kind {
+            NLMSG_OVERRUN => Err(Failure::Protocol("the kernel lost a part of its answer")),
+            NLMSG_ERROR | NLMSG_DONE => self.end(&message, request).map(|()| Pass::End),
+            _ => Ok(Pass::Passed),
+        }
     }
 
     #[cold]

@@ -149,8 +149,9 @@ pub(crate) fn read(payload: &[u8]) -> Option<Route> {
 
 /// Reads a route; `None` where it is neither IPv4 nor IPv6.
 pub(crate) fn read_any(payload: &[u8]) -> Option<Route> {
-    let mut route = Route::ANY;
-    read_all(&mut route, payload.first_chunk()?, payload)?;
+    let header = payload.first_chunk()?;
+    let mut route = begun(header)?;
+    read_all(&mut route, header, payload)?;
     Some(route)
 }
 
@@ -160,38 +161,48 @@ pub(crate) fn header_of_table(payload: &[u8]) -> Option<&[u8; HEADER]> {
     payload.first_chunk().filter(|header| u32_at(*header, 8).is_some_and(|flags| flags & RTM_F_CLONED == 0))
 }
 
-/// Reads into a new route.
-pub(crate) fn read_all(route: &mut Route, header: &[u8; HEADER], payload: &[u8]) -> Option<()> {
-    match header[0] {
-        AF_INET => {}
-        AF_INET6 => route.destination = IpNet::new(Ipv6Addr::UNSPECIFIED.into(), 0).ok()?,
+/// What the header says of a route to everywhere.
+#[inline]
+pub(crate) fn begun(header: &[u8; HEADER]) -> Option<Route> {
+    let destination = match header[0] {
+        AF_INET => IpNet::ANY_V4,
+        AF_INET6 => IpNet::read(Ipv6Addr::UNSPECIFIED.into(), 0)?,
         _ => return None,
-    }
-    route.tos = header[3];
-    route.table = u32::from(header[4]);
-    route.protocol = Some(header[5]);
-    route.scope = Some(Scope::from_kernel(header[6]));
-    route.kind = RouteKind::from_kernel(header[7]);
-    route.flags = RouteFlags::from_bits_retain(u32_at(header, 8)?);
+    };
+    Some(Route {
+        destination,
+        tos: header[3],
+        table: u32::from(header[4]),
+        protocol: Some(header[5]),
+        scope: Some(Scope::from_kernel(header[6])),
+        kind: RouteKind::from_kernel(header[7]),
+        flags: RouteFlags::from_bits_retain(u32_at(header, 8)?),
+        ..Route::any()
+    })
+}
+
+/// Reads what the header doesn't say.
+#[inline]
+pub(crate) fn read_all(route: &mut Route, header: &[u8; HEADER], payload: &[u8]) -> Option<()> {
     let mut encap = ReadEncap::default();
     let of_family = |attribute: Attribute<'_>| attribute.ip().filter(|address| family(*address) == header[0]);
     for attribute in Attributes::after(HEADER, payload) {
         match attribute.kind {
-            RTA_DST => route.destination = IpNet::new(of_family(attribute)?, header[1]).ok()?,
+            RTA_DST => route.destination = IpNet::read(of_family(attribute)?, header[1])?,
             RTA_GATEWAY => route.gateway = attribute.ip(),
-            RTA_VIA => route.gateway = via(attribute),
+            RTA_VIA => route.gateway = via(attribute.payload),
             RTA_OIF => route.device = attribute.u32(),
             RTA_PREFSRC => route.source = attribute.ip(),
             RTA_PRIORITY => route.metric = attribute.u32(),
             RTA_TABLE => route.table = attribute.u32().unwrap_or(route.table),
             RTA_MULTIPATH => route.hops = read_hops(attribute.payload),
             RTA_NH_ID => route.nexthop_id = attribute.u32(),
-            RTA_SRC => route.from = of_family(attribute).and_then(|from| IpNet::new(from, header[2]).ok()),
+            RTA_SRC => route.from = of_family(attribute).and_then(|from| IpNet::read(from, header[2])),
             RTA_IIF => route.input = attribute.u32(),
             RTA_FLOW => route.realms = attribute.u32(),
             RTA_PREF => route.preference = attribute.u8().and_then(RouterPreference::from_kernel),
             RTA_CACHEINFO => route.expires = expires(attribute.payload),
-            RTA_METRICS => route.metrics = Some(Box::new(RouteMetrics::read(attribute))),
+            RTA_METRICS => route.metrics = Some(Box::new(RouteMetrics::read(attribute.payload))),
             _ => encap.read(attribute),
         }
     }
@@ -222,8 +233,8 @@ impl<'a> ReadEncap<'a> {
     }
 }
 
-fn via(attribute: Attribute<'_>) -> Option<IpAddr> {
-    ip(attribute.payload.get(2..)?)
+fn via(via: &[u8]) -> Option<IpAddr> {
+    ip(via.get(2..)?)
 }
 
 /// The seconds that are left, of `struct rta_cacheinfo`.
@@ -247,7 +258,7 @@ fn read_hops(mut rest: &[u8]) -> Vec<NextHop> {
         for attribute in Attributes::after(8, bytes) {
             match attribute.kind {
                 RTA_GATEWAY => hop.gateway = attribute.ip(),
-                RTA_VIA => hop.gateway = via(attribute),
+                RTA_VIA => hop.gateway = via(attribute.payload),
                 RTA_FLOW => hop.realms = attribute.u32(),
                 _ => encap.read(attribute),
             }
