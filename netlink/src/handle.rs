@@ -114,7 +114,7 @@ impl Handle {
     pub(crate) fn get<T>(
         &mut self,
         mut request: Request,
-        read: impl Fn(&Message<'_>) -> Option<T>,
+        mut read: impl FnMut(&Message<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
         let mut found = None;
         let mut attempts = 0;

@@ -83,6 +83,7 @@ impl IpNet {
 
     /// Returns the network: the same without the host's bits.
     #[must_use]
+    #[inline]
     pub fn network(&self) -> IpNet {
         let host_bits = u32::from(width(self.address) - self.prefix_len);
         let address = match self.address {

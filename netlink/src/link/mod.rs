@@ -316,12 +316,17 @@ impl Handle {
         let mut request = self.room();
         write_link(&mut request, RTM_GETLINK, link, LinkFlags::empty(), LinkFlags::empty())?;
         request.u32(IFLA_EXT_MASK, extent);
+        // Read where it stays: a link is long.
+        let mut found = Link::default();
         let read = |message: &Message<'_>| {
-            let mut link = wire::link::read(message.payload)?;
-            link.stats = if stats { wire::link::stats(message.payload) } else { None };
-            Some(link)
+            wire::link::read_all(&mut found, message.payload)?;
+            found.stats = if stats { wire::link::stats(message.payload) } else { None };
+            Some(())
         };
-        self.get(request, read).map_err(|failure| link.missing(failure))
+        match self.get(request, read) {
+            Ok(()) => Ok(found),
+            Err(failure) => Err(link.missing(failure)),
+        }
     }
 }
 

@@ -182,6 +182,7 @@ impl RouteKind {
 
 impl Route {
     /// Begins a route to a network, in the main table.
+    #[inline]
     pub fn to(destination: IpNet) -> Route {
         Route { destination: destination.network(), ..Route::any() }
     }
@@ -220,6 +221,7 @@ impl Route {
 
     /// Sets the neighbour who takes the packets further.
     #[must_use]
+    #[inline]
     pub fn via(mut self, gateway: IpAddr) -> Route {
         self.gateway = Some(gateway);
         self
@@ -227,6 +229,7 @@ impl Route {
 
     /// Sets the link: a [`Link`](crate::Link) or its index. The kernel finds it by the gateway otherwise.
     #[must_use]
+    #[inline]
     pub fn dev(mut self, index: impl Into<LinkIndex>) -> Route {
         self.device = Some(index.into().0);
         self
@@ -234,6 +237,7 @@ impl Route {
 
     /// Sets the own address that packets start from.
     #[must_use]
+    #[inline]
     pub fn source(mut self, source: IpAddr) -> Route {
         self.source = Some(source);
         self
@@ -241,6 +245,7 @@ impl Route {
 
     /// Sets the metric: of several routes to the same place that with the least is taken.
     #[must_use]
+    #[inline]
     pub fn metric(mut self, metric: u32) -> Route {
         self.metric = Some(metric);
         self
@@ -248,6 +253,7 @@ impl Route {
 
     /// Puts it into a table; 254 is the main one.
     #[must_use]
+    #[inline]
     pub fn table(mut self, table: u32) -> Route {
         self.table = table;
         self
@@ -311,10 +317,6 @@ impl Route {
         if self.source.is_some_and(|source| source.is_ipv4() != v4) {
             return Err(Failure::Input("the source is not of the destination's family".to_owned()));
         }
-        let mut gateways = self.hops.iter().map(|hop| hop.gateway).chain([self.gateway]).flatten();
-        if !v4 && gateways.any(|gateway| gateway.is_ipv4()) {
-            return Err(Failure::Input("an IPv6 route can't go by an IPv4 gateway".to_owned()));
-        }
         if self.from.is_some_and(|from| v4 || from.address().is_ipv4()) {
             return Err(Failure::Input("only IPv6 routes are chosen by where packets come from".to_owned()));
         }
@@ -324,14 +326,34 @@ impl Route {
         if !v4 && (self.realms.is_some() || self.tos != 0) {
             return Err(Failure::Input("only IPv4 routes have realms or a type of service".to_owned()));
         }
+        if !v4 && self.gateway.is_some_and(|gateway| gateway.is_ipv4()) {
+            return Err(Failure::Input(BY_V4.to_owned()));
+        }
+        let is_plain = self.hops.is_empty() && self.metrics.is_none() && self.encap.is_none();
+        if is_plain { Ok(()) } else { self.check_rest(v4) }
+    }
+
+    /// Checks what few routes have.
+    #[cold]
+    fn check_rest(&self, v4: bool) -> Result<(), Failure> {
+        let mut gateways = self.hops.iter().filter_map(|hop| hop.gateway);
+        if !v4 && gateways.any(|gateway| gateway.is_ipv4()) {
+            return Err(Failure::Input(BY_V4.to_owned()));
+        }
         if let Some(hop) = self.hops.iter().find(|hop| !(1..=256).contains(&hop.weight)) {
             return Err(Failure::Input(format!("a way's weight is 1 to 256, not {}", hop.weight)));
         }
-        self.metrics.as_ref().map_or(Ok(()), |metrics| metrics.check())?;
-        let mut encaps = self.hops.iter().map(|hop| &hop.encap).chain([&self.encap]).flatten();
-        encaps.try_for_each(|encap| encap.check())
+        if let Some(metrics) = &self.metrics {
+            metrics.check()?;
+        }
+        for encap in self.hops.iter().map(|hop| &hop.encap).chain([&self.encap]).flatten() {
+            encap.check()?;
+        }
+        Ok(())
     }
 }
+
+const BY_V4: &str = "an IPv6 route can't go by an IPv4 gateway";
 
 /// All of an address's family.
 pub(crate) fn everywhere(family_of: IpAddr) -> IpNet {
