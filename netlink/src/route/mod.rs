@@ -196,7 +196,7 @@ impl Route {
             device: None,
             source: None,
             metric: None,
-            table: RT_TABLE_MAIN as u32,
+            table: RT_TABLE_MAIN.into(),
             kind: RouteKind::Unicast,
             scope: None,
             protocol: None,
