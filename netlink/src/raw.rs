@@ -99,7 +99,7 @@ impl Handle {
     }
 
     /// Sends a request that is acknowledged (`NLM_F_ACK` is set). Objects that come before the acknowledgement
-    /// go to `each`.
+    /// go to `each`, but for one that is longer than 64 KiB, which is lost without the change being lost.
     ///
     /// # Errors
     /// Whatever the kernel refuses it with; see [`Error::kind`](crate::Error::kind).

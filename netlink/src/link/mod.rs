@@ -48,7 +48,8 @@ use crate::wire::{self, Request};
 pub struct Link {
     /// The number that names it within its network namespace for as long as it lives there.
     pub index: u32,
-    /// Its name, of at most 15 bytes.
+    /// Its name, of at most 15 bytes. The kernel takes nearly any bytes: what is not UTF-8 is a mark here (U+FFFD), and
+    /// such a link is found by its index only.
     pub name: String,
     /// More names it can be found by, of at most 127 bytes.
     pub altnames: Vec<String>,

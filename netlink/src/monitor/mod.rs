@@ -189,8 +189,9 @@ impl Iterator for Monitor {
 
 impl FusedIterator for Monitor {}
 
-/// Readable when something has happened, until [`try_next`](Monitor::try_next) has returned `None`. It is for waiting
-/// only.
+/// Readable when something has happened, until [`try_next`](Monitor::try_next) has returned `None`. What is told of
+/// [what is there](MonitorBuilder::existing) comes from elsewhere: call that before the first waiting, and after
+/// [`resync`](Monitor::resync). It is for waiting only.
 impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.as_fd()
