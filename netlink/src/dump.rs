@@ -276,9 +276,18 @@ impl Handle {
         write: impl Fn(&mut Handle) -> Request,
         read: impl Fn(&Message<'_>) -> Option<T> + Send + Sync,
     ) -> Result<Vec<T>, Failure> {
+        self.list_in_place(write, |message, slot| *slot = read(message).map(Ok))
+    }
+
+    /// As [`Handle::list`], with the objects made where they go: nothing of a message that was not asked for.
+    pub(crate) fn list_in_place<T: Send + Sync + 'static>(
+        &mut self,
+        write: impl Fn(&mut Handle) -> Request,
+        read: impl Fn(&Message<'_>, &mut Slot<T>) + Send + Sync,
+    ) -> Result<Vec<T>, Failure> {
         until_whole(|found| {
             let request = write(self);
-            let mut dump = Dump::begin(self, request, "", &[], &read)?;
+            let mut dump = Dump::begin_in_place(self, request, "", &[], &read)?;
             loop {
                 let mut slot = None;
                 dump.read_next(&mut slot)?;

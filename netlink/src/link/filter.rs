@@ -63,14 +63,7 @@ impl LinkFilter {
         request
     }
 
-    /// Reads a link, if it is one of them: a kernel that doesn't know a kind lists all.
-    pub(crate) fn read(&self, message: &Message<'_>) -> Option<Link> {
-        let mut link = wire::link::read(message.payload).filter(|link| self.matches(link))?;
-        link.stats = if self.stats { wire::link::stats(message.payload) } else { None };
-        Some(link)
-    }
-
-    /// As [`LinkFilter::read`], where the link goes.
+    /// Reads a link where it goes, if it is one of them: a kernel that doesn't know a kind lists all.
     pub(crate) fn read_into(&self, message: &Message<'_>, slot: &mut Slot<Link>) {
         let Ok(link) = slot.insert(Ok(Link::default())) else { return };
         if wire::link::read_all(link, message.payload).is_none() || !self.matches(link) {

@@ -232,7 +232,7 @@ impl Handle {
     /// [`NotFound`](crate::ErrorKind::NotFound) where the filter has a kind or master that can't be.
     #[allow(clippy::needless_pass_by_value, reason = "as filters of other lists, which are numbers only")]
     pub fn list_links(&mut self, filter: LinkFilter) -> Result<Vec<Link>> {
-        self.list(|handle| filter.request(handle), |message| filter.read(message))
+        self.list_in_place(|handle| filter.request(handle), |message, slot| filter.read_into(message, slot))
             .map_err(|failure| failure.when("list links", &[]))
     }
 

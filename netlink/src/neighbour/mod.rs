@@ -178,10 +178,7 @@ impl NeighbourFilter {
         request
     }
 
-    fn read(self, message: &Message<'_>) -> Option<Neighbour> {
-        neighbour::read(message.payload).filter(|neighbour| self.matches(neighbour))
-    }
-
+    /// Reads a neighbour where it goes, if it is one of them.
     fn read_into(&self, message: &Message<'_>, slot: &mut Slot<Neighbour>) {
         let Ok(found) = slot.insert(Ok(Neighbour::new([0; 4].into()))) else { return };
         if neighbour::read_all(found, message.payload).is_none() || !self.matches(found) {
@@ -213,7 +210,7 @@ impl Handle {
     /// Those of [`neighbours`](Handle::neighbours); [`NotFound`](crate::ErrorKind::NotFound) where the filter has a
     /// link or master that isn't there.
     pub fn list_neighbours(&mut self, filter: NeighbourFilter) -> Result<Vec<Neighbour>> {
-        self.list(|handle| filter.request(handle), |message| filter.read(message))
+        self.list_in_place(|handle| filter.request(handle), |message, slot| filter.read_into(message, slot))
             .map_err(|failure| failure.when("list neighbours", &[]))
     }
 

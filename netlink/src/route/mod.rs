@@ -458,11 +458,12 @@ impl RouteFilter {
         request
     }
 
-    fn read(self, message: &Message<'_>) -> Option<Route> {
-        wire::route::read(message.payload).filter(|route| self.matches(route))
+    /// Tells whether none of the family is left out.
+    fn wants_all(self) -> bool {
+        RouteFilter { ipv4: None, ..self } == RouteFilter::default()
     }
 
-    /// As [`RouteFilter::read`], where the route goes; `all` is that none of the family is left out.
+    /// Reads a route where it goes; `all` is that none of the family is left out.
     #[inline]
     fn read_into(&self, all: bool, message: &Message<'_>, slot: &mut Slot<Route>) {
         let Some(header) = wire::route::header_of_table(message.payload) else { return };
@@ -511,7 +512,9 @@ impl Handle {
     /// # Errors
     /// Those of [`routes`](Handle::routes).
     pub fn list_routes(&mut self, filter: RouteFilter) -> Result<Vec<Route>> {
-        match self.list(|handle| filter.request(handle), |message| filter.read(message)) {
+        let all = filter.wants_all();
+        let read = |message: &Message<'_>, slot: &mut Slot<Route>| filter.read_into(all, message, slot);
+        match self.list_in_place(|handle| filter.request(handle), read) {
             // The kernel makes a table with its first route.
             Err(failure) if failure.errno() == Some(Errno::ENOENT) => Ok(Vec::new()),
             routes => routes.map_err(|failure| failure.when("list routes", &[])),
@@ -525,7 +528,7 @@ impl Handle {
     /// with its first route, is one of the kind [`NotFound`](crate::ErrorKind::NotFound).
     pub fn dump_routes(&mut self, filter: RouteFilter) -> Result<Dump<'_, Route>> {
         let request = filter.request(self);
-        let all = RouteFilter { ipv4: None, ..filter } == RouteFilter::default();
+        let all = filter.wants_all();
         Dump::begin_in_place(self, request, "routes", &[], move |message, slot| {
             filter.read_into(all, message, slot);
         })
