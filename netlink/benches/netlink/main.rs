@@ -11,8 +11,12 @@
 //! another one begins each round. A time is the median of the blocks; the user time is the sum of all of a contestant's
 //! blocks, as the kernel may only know it by its ticks. The memory of a list is that of a fresh process: its peak, less
 //! what it had before.
+//!
+//! Go's vishvananda/netlink takes part where it can be built (`go`; the package is looked for in `$GOPATH`, which is
+//! `/usr/share/gocode` at first). It is one process for all rows, and its memory the most that it had so far.
 
 mod floor;
+mod go;
 mod others;
 mod scene;
 
@@ -22,6 +26,7 @@ use std::process::{self, Command};
 use std::time::{Duration, Instant};
 
 use floor::Floor;
+use go::Go;
 use netlink::{Handle, Netns};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -116,10 +121,11 @@ fn own_namespace() {
 
 fn table(wanted: Option<&str>) {
     println!("{:30} {:10} {:>12} {:>6} {:>12} {:>6} {:>10}", "", "", "time", "", "user time", "", "memory");
+    let mut go = Go::start();
     for row in &ROWS {
         if wanted.is_none_or(|wanted| wanted == row.name) {
             (row.before)();
-            measure(row);
+            measure(row, go.as_mut());
         }
     }
     if wanted.is_none_or(|wanted| wanted == "containers") {
@@ -146,6 +152,14 @@ impl Measured {
         self.runs += runs;
     }
 
+    fn block_of_go(&mut self, runs: u32, go: &mut Go, row: &str) {
+        let Some(took) = go.run(row, runs) else { return };
+        self.user += took.user;
+        self.times.push(took.whole / runs);
+        self.whole += took.whole;
+        self.runs += runs;
+    }
+
     fn median(&mut self) -> f64 {
         self.times.sort_unstable();
         self.times[self.times.len() / 2].as_secs_f64()
@@ -161,7 +175,7 @@ fn user_time() -> Duration {
     Duration::from_micros(usage.user_time().num_microseconds() as u64)
 }
 
-fn measure(row: &Row) {
+fn measure(row: &Row, mut go: Option<&mut Go>) {
     let mut all: Vec<_> =
         (row.contestants)().into_iter().map(|(name, run)| (name, run, Measured::default(), 1)).collect();
     for (_, run, _, runs) in &mut all {
@@ -170,8 +184,16 @@ fn measure(row: &Row) {
         run();
         *runs = (BLOCK.as_nanos() / begin.elapsed().as_nanos().max(1)).max(1) as u32;
     }
+    let (mut of_go, mut runs_of_go, mut memory_of_go) = (Measured::default(), 0, 0);
+    if let Some(warm) = go.as_mut().and_then(|go| go.run(row.name, 1)) {
+        runs_of_go = (BLOCK.as_nanos() / warm.whole.as_nanos().max(1)).max(1) as u32;
+        memory_of_go = warm.kib;
+    }
     let count = all.len();
     for round in 0.. {
+        if let Some(go) = go.as_mut().filter(|_| runs_of_go > 0) {
+            of_go.block_of_go(runs_of_go, go, row.name);
+        }
         if all.iter().all(|(_, _, measured, _)| measured.whole >= BUDGET) {
             break;
         }
@@ -184,6 +206,9 @@ fn measure(row: &Row) {
     for (name, _, measured, _) in &mut all {
         let memory = row.is_list.then(|| peak(row.name, name));
         print(row.name, name, measured, &mut floor, memory);
+    }
+    if runs_of_go > 0 {
+        print(row.name, "go", &mut of_go, &mut floor, row.is_list.then_some(memory_of_go));
     }
 }
 
