@@ -37,6 +37,7 @@ pub struct Dump<'h, T> {
     handle: &'h mut Handle,
     cursor: Cursor,
     read: Read<'h, T>,
+    ahead: Ahead<T>,
     what: &'static str,
     hints: Hints<'static>,
 }
@@ -44,9 +45,59 @@ pub struct Dump<'h, T> {
 /// Where an object is made, so that it is not moved about: a long list is mostly that.
 pub(crate) type Slot<T> = Option<Result<T>>;
 
-/// Reads the next message of a datagram, whose object then stands in the slot if it was asked for; false where there is
-/// something else than an object. It is one call a message, for whatever kind of objects.
-type Read<'h, T> = Box<dyn FnMut(&mut Reply, &[u8], &mut Slot<T>) -> bool + Send + 'h>;
+/// Reads objects ahead until there is something else than an object, or no more room.
+type Read<'h, T> = Box<dyn FnMut(&mut Reply, &[u8], &mut Ahead<T>) + Send + 'h>;
+
+/// How many objects are read at a time. What was just written in small pieces is slow to be moved in large ones, as an
+/// iterator has to; the next ones are written in between.
+const AHEAD: usize = 16;
+
+/// The next objects of a datagram, read where they stay until they are taken.
+struct Ahead<T> {
+    slots: Vec<Slot<T>>,
+    /// Where the messages of each begin: its own, and those that were not asked for before it.
+    places: [usize; AHEAD],
+    /// The first that is still there.
+    next: usize,
+    end: usize,
+}
+
+impl<T> Ahead<T> {
+    fn new() -> Ahead<T> {
+        let slots = std::iter::repeat_with(|| None).take(AHEAD).collect();
+        Ahead { slots, places: [0; AHEAD], next: 0, end: 0 }
+    }
+
+    #[inline]
+    fn take(&mut self) -> Slot<T> {
+        let slot = self.slots.get_mut(self.next).filter(|_| self.next < self.end)?;
+        self.next += 1;
+        slot.take()
+    }
+
+    /// Reads objects into the room of those that were taken.
+    #[inline]
+    fn fill(&mut self, reply: &mut Reply, datagram: &[u8], mut read: impl FnMut(&Message<'_>, &mut Slot<T>)) {
+        (self.next, self.end) = (0, 0);
+        for (slot, place) in self.slots.iter_mut().zip(&mut self.places) {
+            *place = reply.at;
+            while slot.is_none() {
+                let Some(message) = reply.next_object(datagram) else { return };
+                read(&message, slot);
+            }
+            self.end += 1;
+        }
+    }
+
+    /// Forgets those that are still there, and goes back to where the first began.
+    fn put_back(&mut self, reply: &mut Reply) {
+        if let Some(place) = self.places[..self.end].get(self.next) {
+            reply.at = *place;
+            self.slots.fill_with(|| None);
+            self.end = self.next;
+        }
+    }
+}
 
 impl<'h, T> Dump<'h, T> {
     /// Asks for a list; `what` is what the list is of, as in "list links".
@@ -71,31 +122,31 @@ impl<'h, T> Dump<'h, T> {
         mut read: impl FnMut(&Message<'_>, &mut Slot<T>) + Send + 'h,
     ) -> Result<Dump<'h, T>, Failure> {
         let cursor = Cursor::begin(handle, request)?;
-        let read = move |reply: &mut Reply, datagram: &[u8], slot: &mut Slot<T>| {
-            let Some(message) = reply.next_object(datagram) else { return false };
-            read(&message, slot);
-            true
+        let read = move |reply: &mut Reply, datagram: &[u8], ahead: &mut Ahead<T>| {
+            ahead.fill(reply, datagram, &mut read);
         };
-        Ok(Dump { handle, cursor, read: Box::new(read), what, hints })
+        Ok(Dump { handle, cursor, read: Box::new(read), ahead: Ahead::new(), what, hints })
     }
 
-    /// Puts the next object into an empty slot, and leaves that empty at the end.
-    #[inline]
-    fn read_next(&mut self, slot: &mut Slot<T>) -> Result<(), Failure> {
-        while slot.is_none() && !self.cursor.is_over {
+    /// Reads the next objects; there are none at the end.
+    fn read_ahead(&mut self) -> Result<(), Failure> {
+        while self.ahead.next == self.ahead.end && !self.cursor.is_over {
             let datagram = self.handle.socket.received(self.cursor.length);
-            if !(self.read)(&mut self.cursor.reply, datagram, slot) {
+            (self.read)(&mut self.cursor.reply, datagram, &mut self.ahead);
+            if self.ahead.end == 0 {
                 self.cursor.go_on(self.handle)?;
             }
         }
         Ok(())
     }
 
+    /// Returns the next object, or nothing at the end.
     #[inline]
-    fn read_or_fail(&mut self, slot: &mut Slot<T>) {
-        if let Err(failure) = self.read_next(slot) {
-            *slot = Some(Err(self.failed(failure)));
+    fn read_next(&mut self) -> Result<Slot<T>, Failure> {
+        if self.ahead.next == self.ahead.end {
+            self.read_ahead()?;
         }
+        Ok(self.ahead.take())
     }
 
     #[cold]
@@ -122,6 +173,7 @@ impl<'h, T> Dump<'h, T> {
     /// # Errors
     /// As those of the items: [`Interrupted`](crate::ErrorKind::Interrupted) where the list changed while it was read.
     pub fn next_message(&mut self) -> Result<Option<Message<'_>>> {
+        self.ahead.put_back(&mut self.cursor.reply);
         self.cursor
             .next(self.handle)
             .map_err(|failure| failure.when(format_args!("list {}", self.what), self.hints))
@@ -242,9 +294,12 @@ impl<T> Iterator for Dump<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<T>> {
-        let mut slot = None;
-        self.read_or_fail(&mut slot);
-        slot
+        if self.ahead.next == self.ahead.end
+            && let Err(failure) = self.read_ahead()
+        {
+            return Some(Err(self.failed(failure)));
+        }
+        self.ahead.take()
     }
 }
 
@@ -289,10 +344,8 @@ impl Handle {
             let request = write(self);
             let mut dump = Dump::begin_in_place(self, request, "", &[], &read)?;
             loop {
-                let mut slot = None;
-                dump.read_next(&mut slot)?;
                 // An error is never in there: that of a list is returned.
-                let Some(Ok(object)) = slot else { return Ok(()) };
+                let Some(Ok(object)) = dump.read_next()? else { return Ok(()) };
                 found.push(object);
             }
         })

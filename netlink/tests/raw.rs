@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         a_refused_request_is_told_with_the_kernels_words,
         an_attribute_that_is_too_long_is_told,
         a_list_lends_its_messages_and_copies_them,
+        objects_and_messages_of_a_list_take_turns,
         a_known_objects_other_attributes_are_in_its_message,
         groups_of_any_protocol_are_heard,
         families_are_found_and_listed,
@@ -110,6 +111,29 @@ fn a_list_lends_its_messages_and_copies_them() -> Outcome {
         found += 1 + usize::from(dump.next().transpose()?.is_some());
     }
     assert_eq!(found, count);
+    Ok(())
+}
+
+/// Some objects are read ahead, and none of them may be left out or told twice.
+fn objects_and_messages_of_a_list_take_turns() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    for number in 0..100 {
+        handle.add_link(&Bridge::new(format!("br{number}")))?;
+    }
+    let whole: Vec<_> = handle.links()?.into_iter().map(|link| link.index).collect();
+    for turns in 1..20 {
+        let mut told = Vec::new();
+        let mut links = handle.dump_links(LinkFilter::default())?;
+        loop {
+            for link in links.by_ref().take(turns) {
+                told.push(link?.index);
+            }
+            let Some(message) = links.next_message()? else { break };
+            told.push(u32::from_ne_bytes(message.payload[4..8].try_into().expect("an index")));
+        }
+        assert_eq!(told, whole, "{turns} at a time");
+    }
     Ok(())
 }
 

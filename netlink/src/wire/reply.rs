@@ -32,7 +32,7 @@ pub(crate) struct Reply {
     /// The kernel changed what was dumped while it was being dumped: entries may be missing.
     pub(crate) interrupted: bool,
     /// Where the next message of the present datagram begins.
-    at: usize,
+    pub(crate) at: usize,
     /// What else tells that.
     changes: Option<Changes>,
     /// Where the last object began.
