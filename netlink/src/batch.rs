@@ -1,5 +1,7 @@
 //! Many changes with few system calls.
 
+mod links;
+mod names;
 mod routing;
 
 use std::fmt;
@@ -7,6 +9,7 @@ use std::mem;
 
 use nix::errno::Errno;
 
+pub(crate) use self::names::Names;
 use crate::address::Address;
 use crate::error::{Error, Failure, Result};
 use crate::handle::Handle;
@@ -14,14 +17,14 @@ use crate::kind::Kind;
 use crate::link::{LinkChange, LinkRef, NewLink};
 use crate::port::{PortKind, write_port};
 use crate::route::Route;
-use crate::wire::Request;
 use crate::wire::describe::{doing, hints};
-use crate::wire::message::Messages;
+use crate::wire::message::{HEADER, Messages};
 use crate::wire::numbers::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLMSG_ERROR, RTM_DELADDR, RTM_DELROUTE, RTM_NEWADDR,
     RTM_NEWROUTE,
 };
 use crate::wire::refusal::Refusal;
+use crate::wire::{Request, u32_at};
 
 /// How many requests go out at once. All of them may be refused, and each refusal takes about a kilobyte of the room
 /// that a socket has for answers, which is 208 KiB unless somebody set less.
@@ -52,12 +55,18 @@ const LONGEST: usize = 64 * 1024;
 ///
 /// A link that a batch makes isn't there yet while the batch is collected. What is to be done with it in the same batch
 /// goes by its name where that is all the kernel needs ([`change_link`](Batch::change_link),
-/// [`delete_link`](Batch::delete_link)), and else by an index that was [chosen](crate::NewLink::index).
+/// [`set_up`](Batch::set_up), [`delete_link`](Batch::delete_link)), and else by an index that was
+/// [chosen](crate::NewLink::index).
+///
+/// Whatever was named by a descriptor (a namespace, a BPF program) may be closed before the batch is sent. An error
+/// calls a link as it was called here.
 #[must_use = "send makes the changes"]
 pub struct Batch<'h> {
     handle: &'h mut Handle,
     requests: Request,
     operations: Vec<Operation>,
+    /// What links were called whose index is in the requests.
+    names: Names,
 }
 
 /// One change that was asked for.
@@ -72,7 +81,7 @@ impl Handle {
     /// Begins to collect changes.
     pub fn batch(&mut self) -> Batch<'_> {
         let requests = self.room();
-        Batch { handle: self, requests, operations: Vec::new() }
+        Batch { handle: self, requests, operations: Vec::new(), names: Names::default() }
     }
 }
 
@@ -98,14 +107,19 @@ impl Batch<'_> {
     /// Changes a link, as [`Handle::change_link`] does.
     pub fn change_link<'l>(&mut self, link: impl Into<LinkRef<'l>>, change: &LinkChange<'_>) -> &mut Self {
         let link = link.into();
-        self.push(|requests, handle| change.request(requests, handle, link), || format!("change {link}"))
+        self.push_on(
+            link,
+            |requests, handle| change.request(requests, handle, link),
+            || format!("change {link}"),
+        )
     }
 
     /// Changes what a link's master has to say about it, as [`Handle::change_port`] does. Here nobody looks whether
     /// its master is of that kind, and the kernel would take the numbers for its own.
     pub fn change_port<'l>(&mut self, link: impl Into<LinkRef<'l>>, port: &impl PortKind) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, _| write_port(requests, link, port),
             || format!("change {} port {link}", port.name()),
         )
@@ -114,7 +128,7 @@ impl Batch<'_> {
     /// Deletes a link, as [`Handle::delete_link`] does.
     pub fn delete_link<'l>(&mut self, link: impl Into<LinkRef<'l>>) -> &mut Self {
         let link = link.into();
-        self.push(|requests, _| link.delete_request(requests), || format!("delete {link}"))
+        self.push_on(link, |requests, _| link.delete_request(requests), || format!("delete {link}"))
     }
 
     /// Gives a link an address, as [`Handle::add_address`] does.
@@ -133,7 +147,8 @@ impl Batch<'_> {
     }
 
     fn change_address(&mut self, kind: u16, flags: u16, link: LinkRef<'_>, address: &Address) -> &mut Self {
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| address.request(requests, handle, kind, flags, link),
             || format!("{} address {address} of {link}", if kind == RTM_DELADDR { "delete" } else { "add" }),
         )
@@ -167,6 +182,8 @@ impl Batch<'_> {
         write: impl FnOnce(&mut Request, &mut Handle) -> Result<(), Failure>,
         doing: impl FnOnce() -> String,
     ) -> &mut Self {
+        // Whoever opened them may close them before they are sent.
+        self.requests.keep_descriptors();
         let start = self.requests.all().len();
         let sequence = self.handle.next_sequence();
         let written =
@@ -178,6 +195,22 @@ impl Batch<'_> {
                 Operation::Failed(failure.when(doing(), &[]))
             }
         });
+        self
+    }
+
+    /// The same of a link: errors call it as it was called here.
+    pub(crate) fn push_on<'l>(
+        &mut self,
+        link: impl Into<Option<LinkRef<'l>>>,
+        write: impl FnOnce(&mut Request, &mut Handle) -> Result<(), Failure>,
+        doing: impl FnOnce() -> String,
+    ) -> &mut Self {
+        self.push(write, doing);
+        if let (Some(link), Some(Operation::Written { start, .. })) = (link.into(), self.operations.last()) {
+            // So it stands in all the headers that have a link: after the family and what pads it.
+            let index = u32_at(self.requests.all(), start + HEADER + 4).unwrap_or_default();
+            self.names.note(index, link);
+        }
         self
     }
 
@@ -198,6 +231,8 @@ impl Batch<'_> {
                 Some(errno) => results.extend(part.map(|one| self.unsent(one, *errno))),
             }
         }
+        self.names = Names::default();
+        self.requests.clear();
         // What was collected serves the next request.
         self.handle.keep(mem::take(&mut self.requests));
         results
@@ -289,7 +324,7 @@ impl Batch<'_> {
 
     fn refused(&self, one: &Sent, failure: Failure) -> Error {
         let request = self.requests.all().get(one.start..one.end).unwrap_or_default();
-        failure.when(doing(request), hints(request))
+        failure.when(doing(request, &self.names), hints(request))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Traffic control: what goes to the kernel comes back the same, and tc(8) sees it too.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use netlink::tc::{
     ServiceCurve, Sfq, Skbedit, Slot, Tbf, TcHandle, TunnelKey, U32, U32Handle, U32Mark, Verdict, VlanAction,
     bits,
 };
-use netlink::{ErrorKind, Handle, Link, MacAddress, Veth};
+use netlink::{BpfProgram, ErrorKind, Handle, Link, MacAddress, Veth};
 use nix::libc;
 
 fn main() -> ExitCode {
@@ -626,23 +626,24 @@ fn program() -> Result<OwnedFd, Stop> {
 
 fn programs_are_read_as_they_were_written() -> Outcome {
     let (mut handle, _) = link()?;
-    let program = program()?;
+    let named = |name: &str| program().map(|program| BpfProgram::new(program, name));
     handle.add_qdisc("v0", &Qdisc::clsact())?;
     for parent in [TcHandle::CLSACT_INGRESS, TcHandle::CLSACT_EGRESS] {
-        let filter = Filter::new(parent, BpfFilter::direct(program.as_raw_fd(), "policy")).priority(1);
+        let filter = Filter::new(parent, BpfFilter::direct(named("policy")?)).priority(1);
         let made = back(&mut handle, &filter)?;
         let FilterKind::Bpf(read) = &made.kind else { panic!("it is no bpf") };
-        assert_eq!((read.name.as_deref(), read.direct_action, read.fd), (Some("policy"), true, None));
+        let name = read.program.as_ref().map(BpfProgram::name);
+        assert_eq!((name, read.direct_action), (Some("policy"), true));
         assert!(read.id.is_some() && read.tag.is_some());
     }
     says("filter show dev v0 ingress", &["bpf", "policy direct-action"]);
-    let mut classed = BpfFilter::new(program.as_raw_fd(), "class");
+    let mut classed = BpfFilter::new(named("class")?);
     classed.class = Some(TcHandle::new(1, 1));
     let made = back(&mut handle, &Filter::new(TcHandle::CLSACT_EGRESS, classed).priority(2))?;
     assert!(
         matches!(made.kind, FilterKind::Bpf(read) if read.class == Some(TcHandle::new(1, 1)) && !read.direct_action)
     );
-    let action = Action::new(BpfAction::new(program.as_raw_fd(), "act")).verdict(Verdict::Pipe);
+    let action = Action::new(BpfAction::new(named("act")?)).verdict(Verdict::Pipe);
     match handle.add_action(&action) {
         // An action's program is of another type: it is refused in the kernel's words.
         Err(error) => assert!(error.to_string().starts_with("add action bpf 0: "), "{error}"),
@@ -879,9 +880,8 @@ fn a_batch_makes_a_tree() -> Outcome {
         results.iter().enumerate().filter(|(_, one)| one.is_err()).map(|(at, _)| at).collect();
     assert_eq!(failed, [2, 6], "{results:?}");
     let told = |at: usize| results[at].as_ref().unwrap_err().to_string();
-    let index = link.index;
-    assert!(told(2).starts_with(&format!("add class htb 1:10 of link {index}: ")), "{}", told(2));
-    assert!(told(6).starts_with(&format!("delete class 1:77 of link {index}: ")), "{}", told(6));
+    assert!(told(2).starts_with("add class htb 1:10 of link \"v0\": "), "{}", told(2));
+    assert!(told(6).starts_with("delete class 1:77 of link \"v0\": "), "{}", told(6));
     assert_eq!(handle.filters("v0", root)?.len(), 1);
     Ok(())
 }

@@ -65,7 +65,8 @@ impl Batch<'_> {
     /// Adds a neighbour, as [`Handle::add_neighbour`](crate::Handle::add_neighbour) does.
     pub fn add_neighbour<'l>(&mut self, link: impl Into<LinkRef<'l>>, neighbour: &Neighbour) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| {
                 neighbour.request(requests, handle, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, link)
             },
@@ -80,7 +81,8 @@ impl Batch<'_> {
         neighbour: &Neighbour,
     ) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| {
                 neighbour.request(requests, handle, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, link)
             },
@@ -91,7 +93,8 @@ impl Batch<'_> {
     /// Changes a neighbour, as [`Handle::change_neighbour`](crate::Handle::change_neighbour) does.
     pub fn change_neighbour<'l>(&mut self, link: impl Into<LinkRef<'l>>, neighbour: &Neighbour) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| neighbour.request(requests, handle, RTM_NEWNEIGH, NLM_F_REPLACE, link),
             || format!("change neighbour {neighbour} on {link}"),
         )
@@ -100,7 +103,8 @@ impl Batch<'_> {
     /// Adds a neighbour, as [`Handle::append_neighbour`](crate::Handle::append_neighbour) does.
     pub fn append_neighbour<'l>(&mut self, link: impl Into<LinkRef<'l>>, neighbour: &Neighbour) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| {
                 neighbour.request(requests, handle, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, link)
             },
@@ -111,7 +115,8 @@ impl Batch<'_> {
     /// Deletes a neighbour, as [`Handle::delete_neighbour`](crate::Handle::delete_neighbour) does.
     pub fn delete_neighbour<'l>(&mut self, link: impl Into<LinkRef<'l>>, neighbour: &Neighbour) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| neighbour.request(requests, handle, RTM_DELNEIGH, 0, link),
             || format!("delete neighbour {neighbour} on {link}"),
         )
@@ -120,7 +125,8 @@ impl Batch<'_> {
     /// Adds an address of a bridge's port or VXLAN link, as [`Handle::add_fdb`](crate::Handle::add_fdb) does.
     pub fn add_fdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &FdbEntry) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| entry.request(requests, handle, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, link),
             || format!("add address {entry} of {link}"),
         )
@@ -129,7 +135,8 @@ impl Batch<'_> {
     /// Adds or changes an address of a bridge's port or VXLAN link, as [`Handle::replace_fdb`](crate::Handle::replace_fdb) does.
     pub fn replace_fdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &FdbEntry) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| {
                 entry.request(requests, handle, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, link)
             },
@@ -140,7 +147,8 @@ impl Batch<'_> {
     /// Adds an address of a bridge's port or VXLAN link, as [`Handle::append_fdb`](crate::Handle::append_fdb) does.
     pub fn append_fdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &FdbEntry) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| {
                 entry.request(requests, handle, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, link)
             },
@@ -151,7 +159,8 @@ impl Batch<'_> {
     /// Deletes an address of a bridge's port or VXLAN link, as [`Handle::delete_fdb`](crate::Handle::delete_fdb) does.
     pub fn delete_fdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &FdbEntry) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| entry.request(requests, handle, RTM_DELNEIGH, 0, link),
             || format!("delete address {entry} of {link}"),
         )
@@ -160,7 +169,8 @@ impl Batch<'_> {
     /// Adds a multicast group of a bridge, as [`Handle::add_mdb`](crate::Handle::add_mdb) does.
     pub fn add_mdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &MdbEntry) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| entry.request(requests, handle, RTM_NEWMDB, NLM_F_CREATE | NLM_F_EXCL, link),
             || format!("add group {entry} of {link}"),
         )
@@ -169,7 +179,8 @@ impl Batch<'_> {
     /// Adds or changes a multicast group of a bridge, as [`Handle::replace_mdb`](crate::Handle::replace_mdb) does.
     pub fn replace_mdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &MdbEntry) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| {
                 entry.request(requests, handle, RTM_NEWMDB, NLM_F_CREATE | NLM_F_REPLACE, link)
             },
@@ -180,7 +191,8 @@ impl Batch<'_> {
     /// Deletes a multicast group of a bridge, as [`Handle::delete_mdb`](crate::Handle::delete_mdb) does.
     pub fn delete_mdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &MdbEntry) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| entry.request(requests, handle, RTM_DELMDB, 0, link),
             || format!("delete group {entry} of {link}"),
         )
@@ -189,7 +201,8 @@ impl Batch<'_> {
     /// Adds VLANs, as [`Handle::add_vlans`](crate::Handle::add_vlans) does.
     pub fn add_vlans<'l>(&mut self, port: impl Into<LinkRef<'l>>, vlans: &BridgeVlan) -> &mut Self {
         let port = port.into();
-        self.push(
+        self.push_on(
+            port,
             |requests, handle| vlans.request(requests, handle, RTM_SETLINK, port),
             || format!("add VLANs {vlans} to {port}"),
         )
@@ -198,7 +211,8 @@ impl Batch<'_> {
     /// Deletes VLANs, as [`Handle::delete_vlans`](crate::Handle::delete_vlans) does.
     pub fn delete_vlans<'l>(&mut self, port: impl Into<LinkRef<'l>>, vlans: &BridgeVlan) -> &mut Self {
         let port = port.into();
-        self.push(
+        self.push_on(
+            port,
             |requests, handle| vlans.request(requests, handle, RTM_DELLINK, port),
             || format!("delete VLANs {vlans} of {port}"),
         )
@@ -207,7 +221,8 @@ impl Batch<'_> {
     /// Adds VLANs' tunnels, as [`Handle::add_vlan_tunnel`](crate::Handle::add_vlan_tunnel) does.
     pub fn add_vlan_tunnel<'l>(&mut self, port: impl Into<LinkRef<'l>>, tunnel: &VlanTunnel) -> &mut Self {
         let port = port.into();
-        self.push(
+        self.push_on(
+            port,
             |requests, handle| tunnel.request(requests, handle, RTM_SETLINK, port),
             || format!("add VLANs {tunnel} to {port}"),
         )
@@ -216,7 +231,8 @@ impl Batch<'_> {
     /// Deletes VLANs' tunnels, as [`Handle::delete_vlan_tunnel`](crate::Handle::delete_vlan_tunnel) does.
     pub fn delete_vlan_tunnel<'l>(&mut self, port: impl Into<LinkRef<'l>>, tunnel: &VlanTunnel) -> &mut Self {
         let port = port.into();
-        self.push(
+        self.push_on(
+            port,
             |requests, handle| tunnel.request(requests, handle, RTM_DELLINK, port),
             || format!("delete VLANs {tunnel} of {port}"),
         )

@@ -8,4 +8,5 @@ pub(crate) use self::mdb::HINTS as MDB_HINTS;
 pub use self::mdb::{MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode};
 pub(crate) use self::vlan::HINTS as VLAN_HINTS;
 pub use self::vlan::{BridgeVlan, BridgeVlanFlags, PortVlans, VlanTunnel};
+pub(crate) use self::vni::HINTS as VNI_HINTS;
 pub use self::vni::VniEntry;

@@ -69,6 +69,26 @@ impl VniEntry {
         Some(VniEntry { index, vnis: first..=last.unwrap_or(first), group })
     }
 
+    /// Writes the request.
+    pub(crate) fn request(
+        &self,
+        request: &mut Request,
+        handle: &mut Handle,
+        kind: u16,
+        link: LinkRef<'_>,
+    ) -> Result<(), Failure> {
+        let (first, last) = (*self.vnis.start(), *self.vnis.end());
+        if first == 0 || last > 0xff_ffff || first > last {
+            let why = format!(
+                "networks are numbered 1 to 16777215, the first before the last, not {:?}",
+                self.vnis
+            );
+            return Err(Failure::Input(why));
+        }
+        self.write(request, kind, handle.index_of(link)?);
+        Ok(())
+    }
+
     pub(crate) fn read_all(payload: &[u8]) -> Vec<VniEntry> {
         let index = u32_at(payload, 4).unwrap_or_default();
         let entries = Attributes::after(HEADER, payload).filter(|one| one.kind == VXLAN_VNIFILTER_ENTRY);
@@ -95,7 +115,7 @@ impl fmt::Display for VniEntry {
     }
 }
 
-const HINTS: Hints<'static> = &[
+pub(crate) const HINTS: Hints<'static> = &[
     (Errno::EOPNOTSUPP, "the link is no VXLAN of many networks, or this kernel has none"),
     (Errno::EINVAL, "the link is no VXLAN of many networks, or has no such network"),
     (Errno::ENOENT, "it has no such network"),
@@ -121,22 +141,11 @@ impl Handle {
     }
 
     fn set_vni(&mut self, kind: u16, link: LinkRef<'_>, entry: &VniEntry, verb: &str) -> Result<()> {
-        let outcome = match (entry.vnis.start(), entry.vnis.end()) {
-            (1.., ..=0xff_ffff) if !entry.vnis.is_empty() => self.index_of(link),
-            _ => {
-                let why = format!(
-                    "networks are numbered 1 to 16777215, the first before the last, not {:?}",
-                    entry.vnis
-                );
-                Err(Failure::Input(why))
-            }
-        };
-        let outcome = outcome.and_then(|index| {
-            let mut request = self.room();
-            entry.write(&mut request, kind, index);
-            self.change(request, |_| {})
-        });
-        outcome.map_err(|failure| failure.when(format_args!("{verb} networks {entry} of {link}"), HINTS))
+        let mut request = self.room();
+        let outcome = entry.request(&mut request, self, kind, link);
+        outcome
+            .and_then(|()| self.change(request, |_| {}))
+            .map_err(|failure| failure.when(format_args!("{verb} networks {entry} of {link}"), HINTS))
     }
 
     /// Lists the networks that VXLAN links of many networks take packets of.

@@ -43,6 +43,7 @@ pub use self::macvlan::{Macvlan, MacvlanMode};
 pub use self::netkit::{Netkit, NetkitMode, NetkitPairing, NetkitPolicy, NetkitScrub, NewNetkit};
 pub(crate) use self::numbers::{forgotten, numbers};
 pub use self::peer::{Pair, VethPair};
+pub(crate) use self::peer::{check_pair, creating_pair};
 pub use self::plain::{Any, AnyLink, Dummy, Ifb, Nlmon, Team, Vcan, Wireguard};
 pub use self::tun::{Tun, TunMode};
 pub use self::tunnel::{DontFragment, TunnelEncap};

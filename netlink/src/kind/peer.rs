@@ -143,6 +143,21 @@ impl<'a, K: Pair<'a>> NewLink<'a, K> {
     }
 }
 
+/// Says what is done when a pair is made.
+pub(crate) fn creating_pair<'a, K: Pair<'a>>(pair: &NewLink<'a, K>) -> String {
+    let mut named = pair.kind.clone();
+    let peer = named.peer().name.as_deref().unwrap_or("(any name)");
+    format!("create {} pair {:?} and {peer:?}", pair.kind.name(), pair.name)
+}
+
+pub(crate) fn check_pair<K>(pair: &NewLink<'_, K>) -> Result<(), Failure> {
+    if pair.netns.is_some() {
+        let why = "this end is made here; it is the other one that can be made elsewhere".to_owned();
+        return Err(Failure::Input(why));
+    }
+    Ok(())
+}
+
 impl Handle {
     /// Makes a pair of links in one request, as [`add_veth`](Handle::add_veth) does: of veths, netkits or vxcans.
     ///
@@ -150,19 +165,13 @@ impl Handle {
     /// As [`add_veth`](Handle::add_veth).
     pub fn add_pair<'a, K: Pair<'a>>(&mut self, pair: &NewLink<'a, K>) -> Result<VethPair> {
         self.try_add_pair(pair).map_err(|failure| {
-            let kind = pair.kind.name();
-            let mut named = pair.kind.clone();
-            let peer = named.peer().name.as_deref().unwrap_or("(any name)");
             let failure = self.with_new_mtu_range(pair, failure);
-            failure.when(format_args!("create {kind} pair {:?} and {peer:?}", pair.name), CREATING)
+            failure.when(creating_pair(pair), CREATING)
         })
     }
 
     fn try_add_pair<'a, K: Pair<'a>>(&mut self, pair: &NewLink<'a, K>) -> Result<VethPair, Failure> {
-        if pair.netns.is_some() {
-            let why = "this end is made here; it is the other one that can be made elsewhere".to_owned();
-            return Err(Failure::Input(why));
-        }
+        check_pair(pair)?;
         let host = self.try_add_link(pair)?;
         let peer_index = host.peer.ok_or(Failure::Protocol("the new link has no other end"))?;
         Ok(VethPair { host, peer_index })

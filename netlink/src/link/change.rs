@@ -73,7 +73,7 @@ impl Netns<'_> {
     pub(crate) fn write(self, request: &mut Request) {
         match self {
             Netns::Pid(pid) => request.u32(IFLA_NET_NS_PID, pid),
-            Netns::Fd(fd) => request.u32(IFLA_NET_NS_FD, fd.as_raw_fd().cast_unsigned()),
+            Netns::Fd(fd) => request.descriptor(IFLA_NET_NS_FD, fd),
         }
     }
 }
@@ -382,26 +382,26 @@ impl Handle {
             (Errno::EINVAL, "the kernel takes no such options, or the link is of another kind"),
         ];
         let link = link.into();
-        self.try_change_kind(link, kind)
+        let mut request = self.room();
+        self.kind_request(&mut request, link, kind)
+            .and_then(|()| self.change(request, |_| {}).map_err(|failure| link.missing(failure)))
             .map_err(|failure| failure.when(format_args!("change options of {link}"), HINTS))
     }
 
-    fn try_change_kind<K: Kind>(&mut self, link: LinkRef<'_>, kind: &K) -> Result<(), Failure> {
+    /// Writes the request to change what is particular to a kind.
+    pub(crate) fn kind_request<K: Kind>(
+        &mut self,
+        request: &mut Request,
+        link: LinkRef<'_>,
+        kind: &K,
+    ) -> Result<(), Failure> {
         if K::FORGETS {
             let present = self.find(link, false)?;
             let mut whole = kind.clone();
             present.kind.iter().for_each(|present| whole.keep(present));
-            return self.write_kind((&present).into(), &whole);
+            return write_kind(request, (&present).into(), &whole);
         }
-        self.write_kind(link, kind)
-    }
-
-    fn write_kind(&mut self, link: LinkRef<'_>, kind: &impl Kind) -> Result<(), Failure> {
-        kind.check()?;
-        let mut request = self.room();
-        write_link(&mut request, RTM_NEWLINK, link, LinkFlags::empty(), LinkFlags::empty())?;
-        write_info(&mut request, kind, Outer::default());
-        self.change(request, |_| {}).map_err(|failure| link.missing(failure))
+        write_kind(request, link, kind)
     }
 
     /// Switches a link on. Nothing happens where it is on already.
@@ -468,8 +468,8 @@ impl Handle {
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists): a link has that name.
     pub fn add_altname<'a>(&mut self, link: impl Into<LinkRef<'a>>, name: &str) -> Result<()> {
-        let (link, flags) = (link.into(), NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND);
-        self.change_altname(RTM_NEWLINKPROP, flags, link, name)
+        let link = link.into();
+        self.change_altname(RTM_NEWLINKPROP, link, name)
             .map_err(|failure| failure.when(format_args!("give {link} the name {name:?} too"), &[TAKEN]))
     }
 
@@ -481,26 +481,33 @@ impl Handle {
         const HINTS: Hints<'_> =
             &[(Errno::ENOENT, "the link doesn't have it"), (Errno::EINVAL, "it is the link's name")];
         let link = link.into();
-        self.change_altname(RTM_DELLINKPROP, 0, link, name)
+        self.change_altname(RTM_DELLINKPROP, link, name)
             .map_err(|failure| failure.when(format_args!("take the name {name:?} from {link}"), HINTS))
     }
 
-    fn change_altname(
+    fn change_altname(&mut self, kind: u16, link: LinkRef<'_>, name: &str) -> Result<(), Failure> {
+        let mut request = self.room();
+        self.altname_request(&mut request, kind, link, name)?;
+        self.change(request, |_| {}).map_err(|failure| link.missing(failure))
+    }
+
+    /// Writes the request to give a link one more name, or to take it.
+    pub(crate) fn altname_request(
         &mut self,
+        request: &mut Request,
         kind: u16,
-        flags: u16,
         link: LinkRef<'_>,
         name: &str,
     ) -> Result<(), Failure> {
+        let adds = kind == RTM_NEWLINKPROP;
         // Names that others gave may be any.
-        if kind == RTM_NEWLINKPROP { check_name_up_to(ALTNAME_MAX, name) } else { check_sought(name) }?;
+        if adds { check_name_up_to(ALTNAME_MAX, name) } else { check_sought(name) }?;
         // By its index: the kernel wants no other name beside it.
         let index = self.index_of(link)?;
-        let mut request = self.room();
-        write_link(&mut request, kind, index.into(), LinkFlags::empty(), LinkFlags::empty())?;
-        request.add_flags(flags);
+        write_link(request, kind, index.into(), LinkFlags::empty(), LinkFlags::empty())?;
+        request.add_flags(if adds { NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND } else { 0 });
         request.nest(IFLA_PROP_LIST, |request| request.text(IFLA_ALT_IFNAME, name));
-        self.change(request, |_| {}).map_err(|failure| link.missing(failure))
+        Ok(())
     }
 
     /// Sets a link's hardware address.
@@ -626,6 +633,13 @@ impl Handle {
         fill(&mut request);
         self.change(request, |_| {}).map_err(|failure| link.missing(failure))
     }
+}
+
+fn write_kind(request: &mut Request, link: LinkRef<'_>, kind: &impl Kind) -> Result<(), Failure> {
+    kind.check()?;
+    write_link(request, RTM_NEWLINK, link, LinkFlags::empty(), LinkFlags::empty())?;
+    write_info(request, kind, Outer::default());
+    Ok(())
 }
 
 /// Hints for changing a link in several ways at once.

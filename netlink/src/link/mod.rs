@@ -276,12 +276,8 @@ impl Handle {
     }
 
     fn try_delete_group(&mut self, group: u32) -> Result<(), Failure> {
-        if group == 0 {
-            return Err(Failure::Input("every link is in group 0 at first".to_owned()));
-        }
         let mut request = self.room();
-        request.begin(RTM_DELLINK, 0, &wire::link::header(0, LinkFlags::empty(), LinkFlags::empty()));
-        request.u32(IFLA_GROUP, group);
+        write_delete_group(&mut request, group)?;
         match self.change(request, |_| {}) {
             // So it says that none is in the group.
             Err(failure) if failure.errno() == Some(Errno::ENODEV) => Ok(()),
@@ -329,6 +325,16 @@ impl Handle {
             Err(failure) => Err(link.missing(failure)),
         }
     }
+}
+
+/// Writes the request to delete the links of a group.
+pub(crate) fn write_delete_group(request: &mut Request, group: u32) -> Result<(), Failure> {
+    if group == 0 {
+        return Err(Failure::Input("every link is in group 0 at first".to_owned()));
+    }
+    request.begin(RTM_DELLINK, 0, &wire::link::header(0, LinkFlags::empty(), LinkFlags::empty()));
+    request.u32(IFLA_GROUP, group);
+    Ok(())
 }
 
 pub(crate) const DELETING: Hints<'static> = &[(Errno::EOPNOTSUPP, "this kind of link can't be deleted")];

@@ -1,6 +1,6 @@
 //! BPF programs that see a link's packets first (XDP).
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use bitflags::bitflags;
 
@@ -86,8 +86,10 @@ pub(crate) struct XdpChange<'a> {
 impl XdpChange<'_> {
     pub(crate) fn write(self, request: &mut Request) {
         request.nest(IFLA_XDP, |request| {
-            // -1 is none.
-            request.i32(IFLA_XDP_FD, self.program.map_or(-1, |program| program.as_raw_fd()));
+            match self.program {
+                Some(program) => request.descriptor(IFLA_XDP_FD, program),
+                None => request.i32(IFLA_XDP_FD, -1),
+            }
             request.u32(IFLA_XDP_FLAGS, self.flags.bits());
         });
     }

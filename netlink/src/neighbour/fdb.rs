@@ -215,7 +215,25 @@ pub struct FdbFlush {
     pub external: Option<bool>,
 }
 
+/// Hints for deleting many addresses.
+pub(crate) const FLUSH_HINTS: Hints<'static> = &[
+    (Errno::EOPNOTSUPP, "this kernel or this link can't delete many addresses at once"),
+    (Errno::EINVAL, "this kernel can't delete many addresses at once, or not those"),
+];
+
 impl FdbFlush {
+    /// Writes the request.
+    pub(crate) fn request(
+        self,
+        request: &mut Request,
+        handle: &mut Handle,
+        link: LinkRef<'_>,
+    ) -> Result<(), Failure> {
+        check_vlan(self.vlan)?;
+        self.write(request, handle.index_of(link)?);
+        Ok(())
+    }
+
     fn write(self, request: &mut Request, index: u32) {
         let (mut state, mut state_mask) = (0, 0);
         for (wanted, bit) in
@@ -334,16 +352,11 @@ impl Handle {
     /// can't, or not for this link.
     pub fn flush_fdb<'a>(&mut self, link: impl Into<LinkRef<'a>>, flush: FdbFlush) -> Result<()> {
         let link = link.into();
-        let outcome = check_vlan(flush.vlan).and_then(|()| self.index_of(link)).and_then(|index| {
-            let mut request = self.room();
-            flush.write(&mut request, index);
-            self.change(request, |_| {})
-        });
-        let hints: Hints<'_> = &[
-            (Errno::EOPNOTSUPP, "this kernel or this link can't delete many addresses at once"),
-            (Errno::EINVAL, "this kernel can't delete many addresses at once, or not those"),
-        ];
-        outcome.map_err(|failure| failure.when(format_args!("flush addresses of {link}"), hints))
+        let mut request = self.room();
+        flush
+            .request(&mut request, self, link)
+            .and_then(|()| self.change(request, |_| {}))
+            .map_err(|failure| failure.when(format_args!("flush addresses of {link}"), FLUSH_HINTS))
     }
 
     fn set_fdb(

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-pub(crate) use self::fdb::HINTS as FDB_HINTS;
+pub(crate) use self::fdb::{FLUSH_HINTS, HINTS as FDB_HINTS};
 pub use self::fdb::{FdbEntry, FdbFilter, FdbFlush};
 pub use self::flags::{NeighbourFlags, NeighbourState, NeighbourTimes};
 pub use self::table::NeighbourTable;

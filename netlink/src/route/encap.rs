@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::mpls::{labels, write_labels};
@@ -105,7 +105,7 @@ impl Hash for BpfProgram {
     }
 }
 
-/// A BPF program that a route runs. Two are equal if they have the same name: the kernel tells no more of one.
+/// A BPF program that routes or traffic control run. Two are equal if they have the same name: the kernel tells no more of one.
 #[derive(Clone)]
 pub struct BpfProgram {
     name: String,
@@ -113,7 +113,9 @@ pub struct BpfProgram {
 }
 
 impl BpfProgram {
-    /// Takes a loaded program, of one of the `BPF_PROG_TYPE_LWT_` types, and the name that it is listed by.
+    /// Takes a loaded program, and the name that it is listed by: of a route one of the `BPF_PROG_TYPE_LWT_` types, of
+    /// a [filter](crate::tc::BpfFilter) `BPF_PROG_TYPE_SCHED_CLS`, of an [action](crate::tc::BpfAction)
+    /// `BPF_PROG_TYPE_SCHED_ACT`. It is closed with the last clone of this; the kernel keeps what it was given.
     pub fn new(program: OwnedFd, name: impl Into<String>) -> BpfProgram {
         BpfProgram { name: name.into(), program: Some(Arc::new(program)) }
     }
@@ -123,19 +125,24 @@ impl BpfProgram {
         &self.name
     }
 
-    pub(super) fn write(&self, request: &mut Request, fd: u16, name: u16) {
+    pub(crate) fn write(&self, request: &mut Request, fd: u16, name: u16) {
         if let Some(program) = &self.program {
-            request.u32(fd, program.as_raw_fd() as u32);
+            request.descriptor(fd, program.as_fd());
         }
         request.text(name, &self.name);
     }
 
     pub(super) fn read(nest: Attribute<'_>, name: u16) -> BpfProgram {
         let name = nest.nested().find(|attribute| attribute.kind == name).map(Attribute::text);
-        BpfProgram { name: name.unwrap_or_default(), program: None }
+        BpfProgram::named(name.unwrap_or_default())
     }
 
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    /// One that was read.
+    pub(crate) fn named(name: String) -> BpfProgram {
+        BpfProgram { name, program: None }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.program {
             Some(_) => Ok(()),
             None => Err(Failure::Input(format!(

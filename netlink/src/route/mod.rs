@@ -15,6 +15,7 @@ use nix::errno::Errno;
 pub use self::encap::{BpfProgram, Encap, IpEncap};
 pub use self::hop::{NextHop, RouteFlags};
 pub use self::metrics::{MetricLocks, RouteFeatures, RouteMetrics};
+pub(crate) use self::mpls::HINTS as MPLS_HINTS;
 pub(crate) use self::mpls::write_via;
 pub use self::mpls::{MplsHop, MplsRoute};
 pub use self::query::RouteQuery;

@@ -55,6 +55,13 @@ impl MplsRoute {
         MplsRoute { label, hops: vec![hop], ttl_propagate: None, protocol: None }
     }
 
+    /// Writes the request.
+    pub(crate) fn request(&self, request: &mut Request, kind: u16, flags: u16) -> Result<(), Failure> {
+        self.check(kind == RTM_DELROUTE)?;
+        self.write(request, kind, flags);
+        Ok(())
+    }
+
     fn check(&self, deleting: bool) -> Result<(), Failure> {
         check_labels(&[self.label], 1)?;
         if self.hops.is_empty() && !deleting {
@@ -229,7 +236,7 @@ impl fmt::Display for MplsRoute {
     }
 }
 
-const HINTS: Hints<'static> = &[
+pub(crate) const HINTS: Hints<'static> = &[
     (Errno::EEXIST, "there is a route for this label already"),
     (Errno::ESRCH, "there is no route for this label"),
     (Errno::EINVAL, "the label is reserved, or not below net.mpls.platform_labels"),
@@ -280,12 +287,11 @@ impl Handle {
     }
 
     fn set_mpls_route(&mut self, kind: u16, flags: u16, route: &MplsRoute, verb: &str) -> Result<()> {
-        let outcome = route.check(kind == RTM_DELROUTE).and_then(|()| {
-            let mut request = self.room();
-            route.write(&mut request, kind, flags);
-            self.change(request, |_| {})
-        });
-        outcome.map_err(|failure| failure.when(format_args!("{verb} MPLS route {route}"), HINTS))
+        let mut request = self.room();
+        let outcome = route.request(&mut request, kind, flags);
+        outcome
+            .and_then(|()| self.change(request, |_| {}))
+            .map_err(|failure| failure.when(format_args!("{verb} MPLS route {route}"), HINTS))
     }
 }
 

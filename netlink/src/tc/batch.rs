@@ -33,7 +33,8 @@ impl Batch<'_> {
     }
 
     fn make_qdisc(&mut self, verb: &str, flags: u16, link: LinkRef<'_>, qdisc: &Qdisc) -> &mut Self {
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| qdisc.request(requests, handle, RTM_NEWQDISC, flags, link),
             || format!("{verb} qdisc {} {} of {link}", qdisc.kind.name(), qdisc.parent),
         )
@@ -43,7 +44,8 @@ impl Batch<'_> {
     /// goes by its parent.
     pub fn delete_qdisc<'l>(&mut self, link: impl Into<LinkRef<'l>>, qdisc: TcHandle) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| qdisc::delete(requests, handle, link, qdisc),
             || format!("delete qdisc {qdisc} of {link}"),
         )
@@ -65,7 +67,8 @@ impl Batch<'_> {
     }
 
     fn make_class(&mut self, verb: &str, flags: u16, link: LinkRef<'_>, class: &Class) -> &mut Self {
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| class.request(requests, handle, RTM_NEWTCLASS, flags, link),
             || format!("{verb} class {} {} of {link}", class.kind.name(), class.handle),
         )
@@ -74,7 +77,8 @@ impl Batch<'_> {
     /// Deletes a class, as [`Handle::delete_class`](crate::Handle::delete_class) does.
     pub fn delete_class<'l>(&mut self, link: impl Into<LinkRef<'l>>, class: TcHandle) -> &mut Self {
         let link = link.into();
-        self.push(
+        self.push_on(
+            link,
             |requests, handle| class::delete(requests, handle, link, class),
             || format!("delete class {class} of {link}"),
         )
@@ -108,7 +112,8 @@ impl Batch<'_> {
         place: Place<'_>,
         filter: &Filter,
     ) -> &mut Self {
-        self.push(
+        self.push_on(
+            place.link(),
             |requests, handle| filter.request(requests, handle, kind, flags, place),
             || format!("{verb} {filter} of {place}"),
         )
@@ -117,7 +122,8 @@ impl Batch<'_> {
     /// Adds a chain, as [`Handle::add_chain`](crate::Handle::add_chain) does.
     pub fn add_chain<'l>(&mut self, place: impl Into<Place<'l>>, parent: TcHandle, number: u32) -> &mut Self {
         let place = place.into();
-        self.push(
+        self.push_on(
+            place.link(),
             |requests, handle| chain::request(requests, handle, RTM_NEWCHAIN, place, parent, number),
             || format!("add chain {number} of {place} at {parent}"),
         )
@@ -131,7 +137,8 @@ impl Batch<'_> {
         number: u32,
     ) -> &mut Self {
         let place = place.into();
-        self.push(
+        self.push_on(
+            place.link(),
             |requests, handle| chain::request(requests, handle, RTM_DELCHAIN, place, parent, number),
             || format!("delete chain {number} of {place} at {parent}"),
         )

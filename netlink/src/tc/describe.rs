@@ -6,6 +6,7 @@ use super::chain::Chain;
 use super::class::HINTS as CLASS_HINTS;
 use super::filter::{FILTER_HINTS, Filter};
 use super::qdisc::HINTS;
+use crate::batch::Names;
 use crate::error::Hints;
 use crate::wire::attribute::{Attribute, Attributes};
 use crate::wire::tc::numbers::{
@@ -15,7 +16,7 @@ use crate::wire::tc::numbers::{
 use crate::wire::tc::{BLOCK, HEADER, Header};
 
 /// What a request of this type was to do, on what.
-pub(crate) fn doing(kind: u16, payload: &[u8]) -> Option<String> {
+pub(crate) fn doing(kind: u16, payload: &[u8], names: &Names) -> Option<String> {
     let verb = match kind {
         RTM_NEWQDISC | RTM_NEWTCLASS | RTM_NEWTFILTER | RTM_NEWCHAIN | RTM_NEWACTION => "add",
         RTM_DELQDISC | RTM_DELTCLASS | RTM_DELTFILTER | RTM_DELCHAIN | RTM_DELACTION => "delete",
@@ -30,7 +31,7 @@ pub(crate) fn doing(kind: u16, payload: &[u8]) -> Option<String> {
     let header = Header::read(payload).unwrap_or_default();
     let place = match header.index {
         BLOCK => format!("block {}", header.parent),
-        index => format!("link {index}"),
+        index => names.link(index),
     };
     let name = Attributes::after(HEADER, payload).find(|attribute| attribute.kind == TCA_KIND);
     let name = name.map(Attribute::text).map(|name| name + " ").unwrap_or_default();

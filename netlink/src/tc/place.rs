@@ -24,7 +24,14 @@ pub enum Place<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Block(pub u32);
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    pub(super) fn link(self) -> Option<LinkRef<'a>> {
+        match self {
+            Place::Link(link) => Some(link),
+            Place::Block(_) => None,
+        }
+    }
+
     /// The header of an object there.
     pub(crate) fn header(self, handle: &mut Handle, parent: TcHandle) -> Result<Header, Failure> {
         Ok(match self {

@@ -1,6 +1,7 @@
 //! Writing requests.
 
 use std::net::IpAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use super::message::HEADER;
 use super::numbers::{NLM_F_REQUEST, name_of};
@@ -24,6 +25,10 @@ pub struct Request {
     /// The first attribute that didn't fit: told when the request is finished, so that writing
     /// one stays a straight line.
     too_long: Option<u16>,
+    /// What stays open until the request is sent; `None` where it is sent before whoever opened it goes on.
+    kept: Option<Vec<OwnedFd>>,
+    /// A descriptor could not be kept: told when the request is finished.
+    unkept: Option<Failure>,
     /// Of the socket that it is for.
     pub(crate) protocol: Protocol,
 }
@@ -41,7 +46,7 @@ impl Request {
     pub(crate) fn begin(&mut self, kind: u16, flags: u16, header: &[u8]) {
         self.bytes.reserve(USUAL);
         self.start = self.bytes.len();
-        self.too_long = None;
+        (self.too_long, self.unkept) = (None, None);
         // Its length and sequence number come later.
         let mut first = [0; HEADER];
         first[4..6].copy_from_slice(&kind.to_ne_bytes());
@@ -59,7 +64,8 @@ impl Request {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.start = 0;
-        self.too_long = None;
+        (self.too_long, self.unkept) = (None, None);
+        self.kept = None;
     }
 
     /// Forgets all that is behind this place.
@@ -124,6 +130,30 @@ impl Request {
     /// Writes a number of eight bytes.
     pub fn u64(&mut self, kind: u16, value: u64) {
         self.bytes(kind, &value.to_ne_bytes());
+    }
+
+    /// Keeps the descriptors that are written from here on open until the messages are forgotten.
+    pub(crate) fn keep_descriptors(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// Writes a descriptor, as the number that it has when the kernel reads it.
+    pub(crate) fn descriptor(&mut self, kind: u16, fd: BorrowedFd<'_>) {
+        let number = match &mut self.kept {
+            None => fd.as_raw_fd(),
+            Some(kept) => match fd.try_clone_to_owned() {
+                Ok(own) => {
+                    let number = own.as_raw_fd();
+                    kept.push(own);
+                    number
+                }
+                Err(error) => {
+                    self.unkept = Some(error.into());
+                    return;
+                }
+            },
+        };
+        self.i32(kind, number);
     }
 
     pub(crate) fn i32(&mut self, kind: u16, value: i32) {
@@ -237,8 +267,13 @@ impl Request {
     /// Fills in the length and the sequence number, and gives the bytes of this message.
     ///
     /// # Errors
-    /// An attribute is longer than its 16-bit length can say. The message is gone then.
+    /// An attribute is longer than its 16-bit length can say, or a descriptor could not be kept. The message is gone
+    /// then.
     pub(crate) fn finish(&mut self, sequence: u32) -> Result<&[u8], Failure> {
+        if let Some(failure) = self.unkept.take() {
+            self.bytes.truncate(self.start);
+            return Err(failure);
+        }
         if let Some(kind) = self.too_long.take() {
             let (names, _) = self.protocol.layout(self.kind());
             let name = name_of(names, kind & 0x3fff).unwrap_or("an attribute");

@@ -1,9 +1,8 @@
 //! gact, mirred, vlan and bpf: verdicts, other links, VLAN marks, programs.
 
-use std::os::fd::RawFd;
-
 use super::General;
 use super::verdict::{Chance, Verdict};
+use crate::BpfProgram;
 use crate::error::Failure;
 use crate::kind::VlanProtocol;
 use crate::mac::MacAddress;
@@ -218,10 +217,8 @@ impl VlanAction {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BpfAction {
-    /// The descriptor of the program. It may be closed when the action is there; what is read has none.
-    pub fd: Option<RawFd>,
-    /// A name for lists.
-    pub name: Option<String>,
+    /// The program.
+    pub program: Option<BpfProgram>,
     /// The program's number. On input it is not looked at.
     pub id: Option<u32>,
     /// A hash of the program. On input it is not looked at.
@@ -229,18 +226,15 @@ pub struct BpfAction {
 }
 
 impl BpfAction {
-    /// Names the program by its descriptor.
-    pub fn new(fd: RawFd, name: impl Into<String>) -> BpfAction {
-        BpfAction { fd: Some(fd), name: Some(name.into()), ..BpfAction::default() }
+    /// Takes a program of type `BPF_PROG_TYPE_SCHED_ACT`.
+    pub fn new(program: BpfProgram) -> BpfAction {
+        BpfAction { program: Some(program), ..BpfAction::default() }
     }
 
     pub(super) fn write(&self, request: &mut Request, general: General) {
         general.write(request, TCA_ACT_BPF_PARMS, |_| {});
-        if let Some(fd) = self.fd {
-            request.u32(TCA_ACT_BPF_FD, fd as u32);
-        }
-        if let Some(name) = &self.name {
-            request.text(TCA_ACT_BPF_NAME, name);
+        if let Some(program) = &self.program {
+            program.write(request, TCA_ACT_BPF_FD, TCA_ACT_BPF_NAME);
         }
     }
 
@@ -248,8 +242,7 @@ impl BpfAction {
         let (general, _) = General::find(options, TCA_ACT_BPF_PARMS)?;
         let find = |kind| options.nested().find(|attribute: &Attribute<'_>| attribute.kind == kind);
         let action = BpfAction {
-            fd: None,
-            name: find(TCA_ACT_BPF_NAME).map(Attribute::text),
+            program: find(TCA_ACT_BPF_NAME).map(Attribute::text).map(BpfProgram::named),
             id: find(TCA_ACT_BPF_ID).and_then(Attribute::u32),
             tag: find(TCA_ACT_BPF_TAG).and_then(|tag| tag.payload.try_into().ok()),
         };

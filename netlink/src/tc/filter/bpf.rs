@@ -1,8 +1,7 @@
 //! bpf: filters that are programs.
 
-use std::os::fd::RawFd;
-
 use super::FLAGS_TO_SET;
+use crate::BpfProgram;
 use crate::error::Failure;
 use crate::tc::TcHandle;
 use crate::tc::action::{Action, check_all, read_all, write_all};
@@ -17,14 +16,13 @@ use crate::wire::tc::numbers::{
 ///
 /// ```no_run
 /// # fn load() -> std::io::Result<std::os::fd::OwnedFd> { unimplemented!() }
-/// use netlink::Handle;
+/// use netlink::{BpfProgram, Handle};
 /// use netlink::tc::{BpfFilter, Filter, Qdisc, TcHandle};
-/// use std::os::fd::AsRawFd;
 ///
 /// let program = load()?; // of type BPF_PROG_TYPE_SCHED_CLS
 /// let mut handle = Handle::open()?;
 /// handle.add_qdisc("veth0", &Qdisc::clsact())?;
-/// let filter = BpfFilter::direct(program.as_raw_fd(), "policy");
+/// let filter = BpfFilter::direct(BpfProgram::new(program, "policy"));
 /// handle.add_filter("veth0", &Filter::new(TcHandle::CLSACT_INGRESS, filter).priority(1))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -33,10 +31,8 @@ use crate::wire::tc::numbers::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BpfFilter {
-    /// The descriptor of the program. It may be closed when the filter is there; what is read has none.
-    pub fd: Option<RawFd>,
-    /// A name for lists.
-    pub name: Option<String>,
+    /// The program.
+    pub program: Option<BpfProgram>,
     /// Whether the program's word is what happens to the packet, and not the number of a class.
     pub direct_action: bool,
     /// The class packets go to that the program takes.
@@ -55,32 +51,30 @@ const DIRECT_ACTION: u32 = 1;
 
 impl BpfFilter {
     /// Names a program whose word is what happens to the packet (`direct-action`).
-    pub fn direct(fd: RawFd, name: impl Into<String>) -> BpfFilter {
-        BpfFilter { direct_action: true, ..BpfFilter::new(fd, name) }
+    pub fn direct(program: BpfProgram) -> BpfFilter {
+        BpfFilter { direct_action: true, ..BpfFilter::new(program) }
     }
 
     /// Names a program whose word is the number of a class: 0 is none, -1 that of the filter.
-    pub fn new(fd: RawFd, name: impl Into<String>) -> BpfFilter {
-        BpfFilter { fd: Some(fd), name: Some(name.into()), ..BpfFilter::default() }
+    pub fn new(program: BpfProgram) -> BpfFilter {
+        BpfFilter { program: Some(program), ..BpfFilter::default() }
     }
 
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.fd.is_none() {
-            return Err(Failure::Input("a program is told by its descriptor".to_owned()));
-        }
-        if self.name.as_ref().is_some_and(|name| name.len() > 256 || name.contains('\0')) {
-            return Err(Failure::Input("its name has at most 256 bytes, and no NUL".to_owned()));
+        let Some(program) = &self.program else {
+            return Err(Failure::Input("there is no program".to_owned()));
+        };
+        program.check()?;
+        if program.name().len() > 256 || program.name().contains('\0') {
+            return Err(Failure::Input("a program's name has at most 256 bytes, and no NUL".to_owned()));
         }
         check_all(&self.actions)
     }
 
     pub(super) fn write(&self, request: &mut Request) {
         request.nest(TCA_OPTIONS, |request| {
-            if let Some(fd) = self.fd {
-                request.u32(TCA_BPF_FD, fd as u32);
-            }
-            if let Some(name) = &self.name {
-                request.text(TCA_BPF_NAME, name);
+            if let Some(program) = &self.program {
+                program.write(request, TCA_BPF_FD, TCA_BPF_NAME);
             }
             if self.direct_action {
                 request.u32(TCA_BPF_FLAGS, DIRECT_ACTION);
@@ -99,7 +93,7 @@ impl BpfFilter {
         let mut filter = BpfFilter::default();
         for attribute in options.nested() {
             match attribute.kind {
-                TCA_BPF_NAME => filter.name = Some(attribute.text()),
+                TCA_BPF_NAME => filter.program = Some(BpfProgram::named(attribute.text())),
                 TCA_BPF_FLAGS => {
                     filter.direct_action = attribute.u32().unwrap_or_default() & DIRECT_ACTION != 0;
                 }
