@@ -7,6 +7,7 @@ use std::str::FromStr;
 use bitflags::bitflags;
 use nix::errno::Errno;
 
+use crate::Family;
 use crate::dump::Dump;
 use crate::error::{Error, ErrorKind, Failure, Hints, Result};
 use crate::handle::Handle;
@@ -232,8 +233,8 @@ bitflags! {
 pub struct AddressFilter {
     /// Those of the link with this index.
     pub index: Option<u32>,
-    /// Those of IPv4 (true) or of IPv6 (false).
-    pub ipv4: Option<bool>,
+    /// Those of IPv4 or of IPv6.
+    pub family: Option<Family>,
     /// Those in the namespace that this one knows by that id ([`Handle::netns_id`]).
     pub netns_id: Option<u32>,
 }
@@ -241,7 +242,7 @@ pub struct AddressFilter {
 impl AddressFilter {
     fn matches(self, address: &Address) -> bool {
         self.index.is_none_or(|index| index == address.index)
-            && self.ipv4.is_none_or(|v4| v4 == address.net.address().is_ipv4())
+            && self.family.is_none_or(|family| family == Family::of(address.net.address()))
     }
 }
 
@@ -323,7 +324,7 @@ impl Handle {
         }
         let index = self.index_of(link)?;
         let mut request = self.room();
-        request.begin(RTM_GETADDR, 0, &wire::address::list_header(Some(index), Some(false)));
+        request.begin(RTM_GETADDR, 0, &wire::address::list_header(Some(index), Some(Family::Ipv6)));
         request.ip(IFA_ADDRESS, address.net.address());
         match self.get(request, |message| wire::address::read(message.payload)) {
             Ok(found) if found.net != address.net => {
@@ -350,7 +351,7 @@ impl Handle {
 
 fn list_request(handle: &mut Handle, filter: AddressFilter) -> Request {
     let mut request = handle.room();
-    request.begin(RTM_GETADDR, 0, &wire::address::list_header(filter.index, filter.ipv4));
+    request.begin(RTM_GETADDR, 0, &wire::address::list_header(filter.index, filter.family));
     if let Some(id) = filter.netns_id {
         request.u32(IFA_TARGET_NETNSID, id);
     }

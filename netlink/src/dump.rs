@@ -128,6 +128,12 @@ impl<'h, T> Dump<'h, T> {
         Ok(Dump { handle, cursor, read: Box::new(read), ahead: Ahead::new(), what, hints })
     }
 
+    /// Takes a refusal with this errno for a list without objects.
+    pub(crate) fn or_empty(mut self, errno: Errno) -> Dump<'h, T> {
+        self.cursor.absent = Some(errno);
+        self
+    }
+
     /// Reads the next objects; there are none at the end.
     fn read_ahead(&mut self) -> Result<(), Failure> {
         while self.ahead.next == self.ahead.end && !self.cursor.is_over {
@@ -190,6 +196,8 @@ pub(crate) struct Cursor {
     /// The length of the present datagram.
     length: usize,
     is_over: bool,
+    /// How the kernel says that there is nothing to list.
+    absent: Option<Errno>,
 }
 
 impl Cursor {
@@ -200,7 +208,7 @@ impl Cursor {
         // Where groups can't be heard, the list is as good as the kernel gives it.
         let changes = changes.filter(|changes| handle.socket.join(changes.group).is_ok());
         let reply = Reply::new(handle.protocol, request.kind(), 0, Answer::Dump);
-        let mut cursor = Cursor { request, reply, changes, length: 0, is_over: false };
+        let mut cursor = Cursor { request, reply, changes, length: 0, is_over: false, absent: None };
         let outcome = cursor.start(handle);
         if outcome.is_err() {
             cursor.end(handle);
@@ -274,7 +282,7 @@ impl Cursor {
                 self.is_over = true;
                 // A refusal ends an answer too.
                 handle.unfinished = matches!(failure, Failure::Protocol(_));
-                Err(failure)
+                if self.absent.is_some() && self.absent == failure.errno() { Ok(()) } else { Err(failure) }
             }
         }
     }

@@ -82,6 +82,7 @@ mod changes;
 pub mod diag;
 mod dump;
 mod error;
+mod family;
 mod flush;
 mod functions;
 #[cfg(fuzzing)]
@@ -98,6 +99,7 @@ mod neighbour;
 mod netns;
 mod nexthop;
 pub mod port;
+pub mod protocol;
 pub mod raw;
 mod route;
 mod rule;
@@ -105,6 +107,7 @@ mod rule;
 mod serde;
 mod socket;
 mod sys;
+pub mod table;
 pub mod tc;
 mod tun;
 mod wire;
@@ -117,6 +120,7 @@ pub use bridge::{
 };
 pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
+pub use family::Family;
 pub use functions::{
     add_default_gateway, add_route, add_to_bridge, create_bridge, create_veth_pair, interface_by_name,
     link_add, link_add_ip, link_del, link_down, link_rename, link_set_master, link_set_mtu, link_set_ns_fd,

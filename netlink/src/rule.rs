@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use bitflags::bitflags;
 use nix::errno::Errno;
 
+use crate::Family;
 use crate::dump::Dump;
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
@@ -33,8 +34,8 @@ use crate::wire::numbers::{NLM_F_CREATE, NLM_F_EXCL, RT_TABLE_MAIN, RTM_DELRULE,
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Rule {
-    /// Whether it is for IPv4 (true) or IPv6 (false).
-    pub ipv4: bool,
+    /// Which packets it is for.
+    pub family: Family,
     /// What is done.
     pub action: RuleAction,
     /// Where it stands: the least comes first. On input `None` is before the others, except that of the local table.
@@ -72,7 +73,7 @@ pub struct Rule {
     pub suppress_prefix_len: Option<u32>,
     /// A route that is found counts only if its link is not in this group.
     pub suppress_group: Option<u32>,
-    /// Who made it, an `RTPROT_` number. On input `None` is 3, `boot`; to delete, anyone.
+    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to delete, anyone.
     pub protocol: Option<u8>,
     /// Whether it is for what does not match, and its state.
     pub flags: RuleFlags,
@@ -82,7 +83,7 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RuleAction {
-    /// Looks into a table; 254 is the main one.
+    /// Looks into a table; [`table::MAIN`](crate::table::MAIN) is the main one.
     Lookup(u32),
     /// Looks into the table of the VRF that the packet is of.
     L3mdev,
@@ -150,17 +151,17 @@ bitflags! {
 impl Rule {
     /// Begins a rule for IPv4.
     pub fn v4(action: RuleAction) -> Rule {
-        Rule::new(true, action)
+        Rule::new(Family::Ipv4, action)
     }
 
     /// Begins a rule for IPv6.
     pub fn v6(action: RuleAction) -> Rule {
-        Rule::new(false, action)
+        Rule::new(Family::Ipv6, action)
     }
 
-    pub(crate) fn new(ipv4: bool, action: RuleAction) -> Rule {
+    pub(crate) fn new(family: Family, action: RuleAction) -> Rule {
         Rule {
-            ipv4,
+            family,
             action,
             priority: None,
             source: None,
@@ -195,8 +196,8 @@ impl Rule {
     fn check(&self) -> Result<(), Failure> {
         let input = |why: String| Err(Failure::Input(why));
         let mut nets = [self.source, self.destination].into_iter().flatten();
-        if nets.any(|net| net.address().is_ipv4() != self.ipv4) {
-            return input(format!("its networks are not of {}", if self.ipv4 { "IPv4" } else { "IPv6" }));
+        if nets.any(|net| Family::of(net.address()) != self.family) {
+            return input(format!("its networks are not of {}", self.family));
         }
         for name in [&self.input, &self.output].into_iter().flatten() {
             crate::link::check_name(name)?;
@@ -212,7 +213,7 @@ impl Rule {
                 return input(format!("ports are 1 to 65534, the first before the last, not {ports:?}"));
             }
         }
-        if self.realms.is_some() && !self.ipv4 {
+        if self.realms.is_some() && self.family == Family::Ipv6 {
             return input("only IPv4 rules have realms".to_owned());
         }
         if self.suppress_prefix_len == Some(u32::MAX) || self.suppress_group == Some(u32::MAX) {
@@ -293,20 +294,20 @@ pub(crate) const HINTS: Hints<'static> = &[
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuleFilter {
-    /// Those of IPv4 (true) or of IPv6 (false).
-    pub ipv4: Option<bool>,
+    /// Those for IPv4 or for IPv6.
+    pub family: Option<Family>,
     /// Those with this priority.
     pub priority: Option<u32>,
-    /// Those that look into this table; 254 is the main one.
+    /// Those that look into this table; [`table::MAIN`](crate::table::MAIN) is the main one.
     pub table: Option<u32>,
-    /// Those made by this `RTPROT_` number.
+    /// Those made by this number of [`protocol`](crate::protocol).
     pub protocol: Option<u8>,
 }
 
 impl RuleFilter {
     fn request(self, handle: &mut Handle) -> Request {
         let mut request = handle.room();
-        wire::rule::write_list(&mut request, self.ipv4);
+        wire::rule::write_list(&mut request, self.family);
         request
     }
 
@@ -315,7 +316,7 @@ impl RuleFilter {
     }
 
     fn matches(self, rule: &Rule) -> bool {
-        self.ipv4.is_none_or(|ipv4| ipv4 == rule.ipv4)
+        self.family.is_none_or(|family| family == rule.family)
             // The first rule has none, which is zero.
             && self.priority.is_none_or(|priority| priority == rule.priority.unwrap_or_default())
             && self.table.is_none_or(|table| rule.action == RuleAction::Lookup(table))

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    Bridge, BridgeVlan, BridgeVlanFlags, ErrorKind, FdbEntry, FdbFilter, FdbFlush, Handle, IpNet, Link,
-    MacAddress, MdbEntry, MdbFilter, MdbMode, Neighbour, NeighbourFilter, NeighbourFlags, NeighbourState,
-    NeighbourTable, NexthopObject, Veth, VlanTunnel, VniEntry,
+    Bridge, BridgeVlan, BridgeVlanFlags, ErrorKind, Family, FdbEntry, FdbFilter, FdbFlush, Handle, IpNet,
+    Link, MacAddress, MdbEntry, MdbFilter, MdbMode, Neighbour, NeighbourFilter, NeighbourFlags,
+    NeighbourState, NeighbourTable, NexthopObject, Veth, VlanTunnel, VniEntry,
 };
 use serde_json::Value;
 
@@ -185,7 +185,7 @@ fn neighbours_are_filtered() -> Outcome {
     };
     assert_eq!(count(&mut handle, &|_| {})?, 3);
     assert_eq!(count(&mut handle, &|filter| filter.index = Some(port.index))?, 2);
-    assert_eq!(count(&mut handle, &|filter| filter.ipv4 = Some(false))?, 1);
+    assert_eq!(count(&mut handle, &|filter| filter.family = Some(Family::Ipv6))?, 1);
     assert_eq!(count(&mut handle, &|filter| filter.master = Some(bridge.index))?, 2);
     Ok(())
 }
@@ -196,7 +196,7 @@ fn proxies_are_listed_apart() -> Outcome {
         let mut proxy = Neighbour::proxy(ip(address));
         handle.add_neighbour("v0", &proxy)?;
         let mut filter = NeighbourFilter::default();
-        (filter.proxies, filter.ipv4) = (true, Some(proxy.address.is_ipv4()));
+        (filter.proxies, filter.family) = (true, Some(Family::of(proxy.address)));
         proxy.index = link.index;
         let mut found = handle.list_neighbours(filter)?;
         assert_eq!(found.len(), 1);
@@ -613,13 +613,13 @@ fn batches_tell_what_failed() -> Outcome {
     let index = port.index;
     failed(
         1,
-        format!("add neighbour 10.0.0.7 lladdr 02:00:00:00:07:01 on link {index}: it is there already: "),
+        "add neighbour 10.0.0.7 lladdr 02:00:00:00:07:01 on link \"v0\": it is there already: ".to_owned(),
     );
-    failed(5, format!("delete neighbour 10.0.0.9 on link {index}: there is no such neighbour: "));
-    failed(7, format!("add address 02:00:00:00:07:02 of link {index}: it is there already: "));
-    failed(10, format!("delete address 02:00:00:00:07:02 of link {index}: "));
+    failed(5, "delete neighbour 10.0.0.9 on link \"v0\": there is no such neighbour: ".to_owned());
+    failed(7, "add address 02:00:00:00:07:02 of link \"v0\": it is there already: ".to_owned());
+    failed(10, "delete address 02:00:00:00:07:02 of link \"v0\": ".to_owned());
     failed(12, format!("add group port {index} grp 239.1.1.1 of link "));
-    failed(14, "add VLANs 7-8 to link ".to_owned());
+    failed(14, "add VLANs 7-8 to link \"v1\": ".to_owned());
     failed(15, "add VLANs 0 to link \"v0\": VLANs are numbered 1 to 4094".to_owned());
     assert_eq!(told.iter().flatten().count(), 7, "{told:?}");
     Ok(())

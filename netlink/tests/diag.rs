@@ -12,7 +12,7 @@ use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::diag::{
     Diag, InetFilter, InetProtocol, InetSocket, SocketState, States, UnixFilter, UnixKind, UnixName,
 };
-use netlink::{ErrorKind, Handle, IpNet, Netns};
+use netlink::{ErrorKind, Family, Handle, IpNet, Netns};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 
 fn main() -> ExitCode {
@@ -168,7 +168,7 @@ fn every_condition_of_a_filter_leaves_out_what_does_not_hold() -> Outcome {
         |filter, _, _| filter.remote = Some(net("127.0.0.2/32")),
         |filter, _, _| filter.interface = Some(99),
         |filter, _, _| filter.mark = Some((0x16, 0xff)),
-        |filter, _, _| filter.ipv4 = Some(false),
+        |filter, _, _| filter.family = Some(Family::Ipv6),
         |filter, _, _| filter.states = States::TIME_WAIT,
     ];
     for (fill, expected) in holds.map(|fill| (fill, true)).into_iter().chain(fails.map(|fill| (fill, false)))
@@ -221,11 +221,11 @@ fn many_sockets_are_listed_one_at_a_time() -> Outcome {
     let mut diag = connected()?;
     let sockets = (0..500).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
     let mut found = 0;
-    for socket in diag.dump_inet(true, &InetFilter::udp())? {
+    for socket in diag.dump_inet(Family::Ipv4, &InetFilter::udp())? {
         found += usize::from(socket?.local.ip().is_loopback());
     }
     assert_eq!(found, sockets.len());
-    assert_eq!(diag.dump_inet(false, &InetFilter::udp())?.count(), 0);
+    assert_eq!(diag.dump_inet(Family::Ipv6, &InetFilter::udp())?.count(), 0);
     Ok(())
 }
 
@@ -297,7 +297,7 @@ fn what_a_filter_can_not_ask_is_refused() -> Outcome {
     let error = diag.list_inet(&filter).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     assert!(error.to_string().starts_with("list TCP sockets: "), "{error}");
-    assert!(diag.dump_inet(true, &filter).is_err());
+    assert!(diag.dump_inet(Family::Ipv4, &filter).is_err());
     Ok(())
 }
 

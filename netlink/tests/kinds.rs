@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         a_gre_has_its_options,
         a_gre_in_ipv6_has_its_options,
         a_tunnel_that_is_changed_keeps_the_rest,
+        attributes_of_a_kind_are_written_and_read_raw,
+        an_address_that_is_no_mac_is_read,
         tunnels_of_ip_have_their_options,
         a_vti_has_its_options,
         an_xfrm_has_its_options,
@@ -534,6 +536,44 @@ fn a_tunnel_that_is_changed_keeps_the_rest() -> Outcome {
     assert_eq!((found.ttl, found.ikey, found.iflags), (Some(33), Some(9), Some(0x2000)));
     assert_eq!((found.remote, found.local), (Some(ip("10.0.0.2")), Some(ip("10.0.0.1"))));
     assert_eq!(found.link, Some(handle.link("low")?.index));
+    Ok(())
+}
+
+/// A kind that is written by hand is the one that the kernel knows.
+fn attributes_of_a_kind_are_written_and_read_raw() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    const IFLA_BR_AGEING_TIME: u16 = 4;
+    const IFLA_BR_PRIORITY: u16 = 6;
+    handle.add_link(&AnyLink::new("t0", "bridge").data(|data| {
+        data.u32(IFLA_BR_AGEING_TIME, 6000);
+        data.u16(IFLA_BR_PRIORITY, 4096);
+    }))?;
+    let priority = |handle: &mut Handle| -> Result<Option<u16>, Stop> {
+        let Some(LinkKind::Bridge(bridge)) = handle.link("t0")?.kind else { panic!("it is no bridge") };
+        assert_eq!(bridge.ageing_time, Some(6000));
+        Ok(bridge.priority)
+    };
+    assert_eq!(priority(&mut handle)?, Some(4096));
+    handle.change_kind("t0", &kind::Any::new("bridge").data(|data| data.u16(IFLA_BR_PRIORITY, 8192)))?;
+    assert_eq!(priority(&mut handle)?, Some(8192));
+    Ok(())
+}
+
+/// The hardware addresses of tunnels are those of their ends, and have four or sixteen bytes.
+fn an_address_that_is_no_mac_is_read() -> Outcome {
+    let mut handle = with_low()?;
+    let link = handle.add_link(&IpTunnel::new("t0", IpTunnelForm::Ipip).options(|tunnel| {
+        (tunnel.local, tunnel.remote) = (Some(ip("10.0.0.1")), Some(ip("10.0.0.3")));
+    }));
+    let link = match link {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Err(ignored(error.to_string())),
+        link => link?,
+    };
+    assert_eq!((link.mac, link.broadcast), (None, None));
+    assert_eq!(link.long_address.as_deref(), Some(&[10, 0, 0, 1][..]));
+    assert_eq!(link.long_broadcast.as_deref(), Some(&[10, 0, 0, 3][..]));
+    agrees(&ip_link("t0")?, &[("/address", json!("10.0.0.1")), ("/broadcast", json!("10.0.0.3"))]);
     Ok(())
 }
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    AddressFilter, BpfProgram, Encap, ErrorKind, Handle, IpEncap, IpNet, Link, MetricLocks, MplsHop,
+    AddressFilter, BpfProgram, Encap, ErrorKind, Family, Handle, IpEncap, IpNet, Link, MetricLocks, MplsHop,
     MplsRoute, Neighbour, NeighbourFilter, NextHop, NexthopBucketFilter, NexthopFilter, NexthopMember,
     NexthopObject, Resilient, Route, RouteFeatures, RouteFilter, RouteFlags, RouteKind, RouteMetrics,
     RouteQuery, RouterPreference, Rule, RuleAction, RuleFilter, RuleFlags, Scope, Seg6, Seg6Action,
-    Seg6Local, Seg6Mode, Veth,
+    Seg6Local, Seg6Mode, Veth, protocol, table,
 };
 use nix::libc;
 use serde_json::Value;
@@ -334,11 +334,11 @@ fn a_route_that_leads_nowhere_is_refused() -> Outcome {
 /// The kernel leaves a priority of 0 out.
 fn a_rule_of_the_first_priority_comes_back() -> Outcome {
     let (mut handle, _) = connected()?;
-    let first = handle.rules()?.into_iter().find(|rule| rule.ipv4).unwrap();
+    let first = handle.rules()?.into_iter().find(|rule| rule.family == Family::Ipv4).unwrap();
     assert_eq!(first.priority, Some(0));
     handle.delete_rule(&first)?;
     handle.add_rule(&first)?;
-    assert_eq!(handle.rules()?.into_iter().find(|rule| rule.ipv4).unwrap(), first);
+    assert_eq!(handle.rules()?.into_iter().find(|rule| rule.family == Family::Ipv4).unwrap(), first);
     Ok(())
 }
 
@@ -363,6 +363,17 @@ fn lists_are_filtered() -> Outcome {
         Err(Stop::Failed("two lists of the same are never alike".to_owned()))
     };
     assert_eq!(count(&mut handle, |filter| filter.table = Some(900))?, 1);
+    // The kernel says of a table without routes that there is none, if one family is asked for.
+    assert_eq!(
+        count(&mut handle, |filter| (filter.table, filter.family) = (Some(901), Some(Family::Ipv4)))?,
+        0
+    );
+    let local = |filter: &mut RouteFilter| {
+        (filter.table, filter.protocol) = (Some(table::LOCAL), Some(protocol::KERNEL));
+        filter.family = Some(Family::Ipv4);
+    };
+    let told = ip_json("-4 route show table local proto kernel")?.len();
+    assert_eq!(count(&mut handle, local)?, told);
     assert_eq!(count(&mut handle, |filter| filter.protocol = Some(99))?, 1);
     assert_eq!(count(&mut handle, |filter| filter.gateway = Some([10, 0, 0, 2].into()))?, 1);
     assert_eq!(count(&mut handle, |filter| filter.device = Some(60_000)).unwrap_or_default(), 0);
@@ -618,12 +629,12 @@ fn rules_come_back_with_all_they_have() -> Outcome {
     (full.suppress_prefix_len, full.suppress_group, full.protocol) = (Some(8), Some(3), Some(42));
     full.flags = RuleFlags::INVERT;
     let mut six = full.clone();
-    (six.ipv4, six.source, six.destination) = (false, Some(net("fd01::/64")), None);
+    (six.family, six.source, six.destination) = (Family::Ipv6, Some(net("fd01::/64")), None);
     six.realms = None;
     for rule in [&full, &six] {
         handle.add_rule(rule)?;
         let mut filter = RuleFilter::default();
-        (filter.priority, filter.ipv4) = (Some(100), Some(rule.ipv4));
+        (filter.priority, filter.family) = (Some(100), Some(rule.family));
         let mut found = handle.list_rules(filter)?;
         found[0].flags &= !RuleFlags::OIF_DETACHED;
         assert_eq!(found, std::slice::from_ref(rule));
@@ -727,8 +738,8 @@ fn next_hops_come_back_and_routes_go_by_them() -> Outcome {
     assert!(chosen > 0);
     let found = handle.nexthop(chosen)?;
     assert_eq!(
-        (found.gateway, found.device, found.ipv4),
-        (Some(ip("10.0.0.2")), Some(link.index), Some(true))
+        (found.gateway, found.device, found.family),
+        (Some(ip("10.0.0.2")), Some(link.index), Some(Family::Ipv4))
     );
     assert_eq!((found.protocol, found.scope), (Some(3), Some(Scope::Link)));
 
@@ -736,17 +747,20 @@ fn next_hops_come_back_and_routes_go_by_them() -> Outcome {
     (onlink.flags, onlink.protocol) = (RouteFlags::ONLINK, Some(42));
     onlink.encap = Some(Box::new(Encap::Seg6(Seg6::encap(["fc00::1".parse()?]))));
     let mut only_link = NexthopObject::default().id(21);
-    (only_link.device, only_link.ipv4) = (Some(link.index), Some(false));
+    (only_link.device, only_link.family) = (Some(link.index), Some(Family::Ipv6));
     let mut fdb = NexthopObject::default().id(22);
     (fdb.fdb, fdb.gateway) = (true, Some(ip("192.0.2.7")));
-    for object in [onlink, only_link, NexthopObject::blackhole(false).id(23), fdb] {
+    for object in [onlink, only_link, NexthopObject::blackhole(Family::Ipv6).id(23), fdb] {
         assert_eq!(handle.add_nexthop(&object)?, object.id);
         let found = handle.nexthop(object.id)?;
         let mut expected = object.clone();
         (expected.scope, expected.protocol) = (found.scope, object.protocol.or(Some(3)));
-        expected.ipv4 = expected.ipv4.or(object.gateway.map(|gateway| gateway.is_ipv4()));
+        expected.family = expected.family.or(object.gateway.map(Family::of));
         assert_eq!(found, expected);
     }
+    let nowhere = handle.add_route(&Route::to(net("10.9.0.0/16")).nexthop(0)).unwrap_err();
+    assert!(nowhere.to_string().ends_with(": there is no next hop object 0"), "{nowhere}");
+    assert_eq!(handle.delete_nexthop(0).unwrap_err().kind(), ErrorKind::InvalidInput);
     let told = ip_json("nexthop show id 20")?;
     assert_eq!(
         (&told[0]["gateway"], &told[0]["flags"][0]),
@@ -783,7 +797,7 @@ fn groups_of_next_hops_come_back() -> Outcome {
     group.members[1] = NexthopMember::new(2, 256);
     handle.add_nexthop(&group)?;
     let found = handle.nexthop(9)?;
-    assert_eq!((&found.members, found.ipv4, found.resilient), (&group.members, None, None));
+    assert_eq!((&found.members, found.family, found.resilient), (&group.members, None, None));
     let told = ip_json("nexthop show id 9")?;
     assert_eq!((&told[0]["group"][0]["id"], &told[0]["group"][1]["weight"]), (&1.into(), &256.into()));
     group.members.push(NexthopMember::new(3, 1));

@@ -863,7 +863,7 @@ fn refusals_are_told_in_the_kernels_words() -> Outcome {
 }
 
 fn a_batch_makes_a_tree() -> Outcome {
-    let (mut handle, link) = link()?;
+    let (mut handle, _) = link()?;
     let root = TcHandle::qdisc(1);
     let class = Class::new(root, TcHandle::new(1, 0x10), HtbClass::new(100_000));
     let filter = Filter::new(root, U32::all().class(class.handle)).priority(1).protocol(Protocol::ALL);

@@ -220,7 +220,7 @@ pub(crate) fn list_routes() -> Contestants {
             Box::new(move || {
                 let mut count = 0;
                 let mut filter = RouteFilter::default();
-                filter.ipv4 = Some(true);
+                filter.family = Some(netlink::Family::Ipv4);
                 for route in ours.dump_routes(filter).unwrap() {
                     count += usize::from(black_box(&route.unwrap()).device.is_some());
                 }
@@ -247,7 +247,7 @@ pub(crate) fn list_neighbours() -> Contestants {
             Box::new(move || {
                 let mut count = 0;
                 let mut filter = NeighbourFilter::default();
-                filter.ipv4 = Some(true);
+                filter.family = Some(netlink::Family::Ipv4);
                 for neighbour in ours.dump_neighbours(filter).unwrap() {
                     count += usize::from(black_box(&neighbour.unwrap()).index > 0);
                 }

@@ -60,7 +60,7 @@ pub struct MdbEntry {
     pub mode: Option<MdbMode>,
     /// The senders that the mode is about.
     pub sources: Vec<IpAddr>,
-    /// Who made it, an `RTPROT_` number (Linux 6.2 on input).
+    /// Who made it, a number of [`protocol`](crate::protocol) (Linux 6.2 on input).
     pub protocol: Option<u8>,
     /// For how long it is still there; `None` for good. Not on input.
     pub timer: Option<Duration>,

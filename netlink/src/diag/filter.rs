@@ -8,11 +8,11 @@ use bitflags::bitflags;
 use super::bytecode::{D_COND, D_GE, D_LE, Program, S_COND, S_GE, S_LE};
 use super::inet::{InetSocket, SocketState};
 use super::{SOCK_DIAG_BY_FAMILY, inet};
+use crate::Family;
 use crate::error::Failure;
 use crate::handle::Handle;
 use crate::ip_net::IpNet;
 use crate::wire::message::Message;
-use crate::wire::numbers::{AF_INET, AF_INET6};
 use crate::wire::request::Request;
 
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
@@ -134,8 +134,8 @@ impl Default for States {
 pub struct InetFilter {
     /// The sockets' protocol.
     pub protocol: InetProtocol,
-    /// Those of IPv4 (true) or of IPv6 (false). A socket of IPv6 may speak IPv4.
-    pub ipv4: Option<bool>,
+    /// Those of IPv4 or of IPv6. A socket of IPv6 may speak IPv4.
+    pub family: Option<Family>,
     /// The states.
     pub states: States,
     /// Its own address is in this network. One of IPv4 finds what of IPv6 speaks IPv4, too.
@@ -190,16 +190,16 @@ impl InetFilter {
     }
 
     /// The families to ask for.
-    pub(super) fn families(&self) -> impl Iterator<Item = bool> {
-        let wanted = self.ipv4;
-        [true, false].into_iter().filter(move |v4| wanted.is_none_or(|wanted| wanted == *v4))
+    pub(super) fn families(&self) -> impl Iterator<Item = Family> {
+        let wanted = self.family;
+        Family::ALL.into_iter().filter(move |family| wanted.is_none_or(|wanted| wanted == *family))
     }
 
     /// `struct inet_diag_req_v2`, and the program.
-    pub(super) fn request(&self, handle: &mut Handle, v4: bool) -> Request {
+    pub(super) fn request(&self, handle: &mut Handle, family: Family) -> Request {
         let (protocol, raw) = self.protocol.numbers();
         let mut header = [0; inet::REQUEST];
-        header[0] = if v4 { AF_INET } else { AF_INET6 };
+        header[0] = family.to_kernel();
         header[1] = protocol;
         header[2] = inet::EXTENSIONS;
         header[3] = raw;
@@ -289,7 +289,7 @@ mod tests {
         assert!(filter.check().is_err());
         filter.local_ports = Some(4..=4);
         assert!(filter.check().is_ok());
-        assert_eq!(filter.families().collect::<Vec<_>>(), [true, false]);
+        assert_eq!(filter.families().collect::<Vec<_>>(), Family::ALL);
         filter.mark = Some((3, 1));
         assert!(filter.check().is_err());
     }

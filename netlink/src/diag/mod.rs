@@ -35,6 +35,7 @@ pub use self::inet::{InetSocket, SocketState, TimerKind};
 pub use self::memory::SocketMemory;
 pub use self::tcp_info::TcpInfo;
 pub use self::unix::{UnixFilter, UnixKind, UnixName, UnixSocket};
+use crate::Family;
 use crate::dump::Dump;
 use crate::error::{Error, Failure, Hints, Result};
 use crate::handle::Handle;
@@ -96,23 +97,23 @@ impl Diag {
     fn try_list_inet(&mut self, filter: &InetFilter) -> Result<Vec<InetSocket>, Failure> {
         filter.check()?;
         let mut sockets = Vec::new();
-        for v4 in filter.families() {
-            let write = |handle: &mut Handle| filter.request(handle, v4);
+        for family in filter.families() {
+            let write = |handle: &mut Handle| filter.request(handle, family);
             sockets.extend(self.handle.list(write, |message| filter.read(message))?);
         }
         Ok(sockets)
     }
 
-    /// Lists sockets of IPv4 (true) or of IPv6 (false), one at a time.
+    /// Lists sockets of IPv4 or of IPv6, one at a time.
     ///
     /// # Errors
     /// As [`list_inet`](Self::list_inet). What goes wrong later the items tell.
-    pub fn dump_inet(&mut self, ipv4: bool, filter: &InetFilter) -> Result<Dump<'_, InetSocket>> {
-        let filter = InetFilter { ipv4: Some(ipv4), ..filter.clone() };
+    pub fn dump_inet(&mut self, family: Family, filter: &InetFilter) -> Result<Dump<'_, InetSocket>> {
+        let filter = InetFilter { family: Some(family), ..filter.clone() };
         let listing = filter.listing();
         let begin = || {
             filter.check()?;
-            let request = filter.request(&mut self.handle, ipv4);
+            let request = filter.request(&mut self.handle, family);
             Dump::begin(&mut self.handle, request, "sockets", HINTS, move |message| filter.read(message))
         };
         begin().map_err(|failure| failure.when(listing, HINTS))

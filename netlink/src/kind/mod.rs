@@ -169,8 +169,8 @@ pub enum LinkKind {
     Wireguard,
     /// A link whose packets are encrypted by policies.
     Xfrm(Xfrm),
-    /// Another kind, by its name.
-    Other(String),
+    /// Another kind, with its attributes as the kernel has them.
+    Other(Any),
 }
 
 impl LinkKind {
@@ -201,7 +201,7 @@ impl LinkKind {
             LinkKind::Vxlan(_) => "vxlan",
             LinkKind::Wireguard => "wireguard",
             LinkKind::Xfrm(_) => "xfrm",
-            LinkKind::Other(name) => name,
+            LinkKind::Other(any) => any.name(),
         }
     }
 
@@ -240,7 +240,7 @@ impl LinkKind {
             b"vxlan" => LinkKind::Vxlan(Box::new(Vxlan::read(data))),
             b"wireguard" => LinkKind::Wireguard,
             b"xfrm" => LinkKind::Xfrm(Xfrm::read(data)),
-            _ => LinkKind::Other(name.text()),
+            _ => LinkKind::Other(Any::read(name, data)),
         }
     }
 }
@@ -305,7 +305,7 @@ mod tests {
             assert_eq!(read(name, &[]).name(), name);
             assert!(!matches!(read(name, &[]), LinkKind::Other(_)), "{name}");
         }
-        assert_eq!(read("batadv", &[]), LinkKind::Other("batadv".to_owned()));
+        assert_eq!(read("batadv", &[]), LinkKind::Other(Any::new("batadv")));
     }
 
     #[test]

@@ -65,8 +65,13 @@ pub struct Link {
     pub max_mtu: Option<u32>,
     /// Its hardware address, where that is one of six bytes.
     pub mac: Option<MacAddress>,
-    /// The hardware address that reaches all its neighbours.
+    /// The hardware address that reaches all its neighbours, where that is one of six bytes.
     pub broadcast: Option<MacAddress>,
+    /// Its hardware address, where that has more or less than six bytes: a tunnel's own end (4 or 16), InfiniBand's (20).
+    pub long_address: Option<Vec<u8>>,
+    /// The hardware address that reaches all its neighbours, where that has more or less than six bytes: a tunnel's other
+    /// end.
+    pub long_broadcast: Option<Vec<u8>>,
     /// What the administrator and the driver have switched on.
     pub flags: LinkFlags,
     /// Whether it can carry packets now.

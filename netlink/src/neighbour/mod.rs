@@ -13,6 +13,7 @@ pub(crate) use self::fdb::{FLUSH_HINTS, HINTS as FDB_HINTS};
 pub use self::fdb::{FdbEntry, FdbFilter, FdbFlush};
 pub use self::flags::{NeighbourFlags, NeighbourState, NeighbourTimes};
 pub use self::table::NeighbourTable;
+use crate::Family;
 use crate::dump::{Dump, Slot};
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
@@ -50,7 +51,7 @@ pub struct Neighbour {
     pub state: NeighbourState,
     /// How it came, and what it is used for.
     pub flags: NeighbourFlags,
-    /// Who made it, an `RTPROT_` number; `None` for unknown.
+    /// Who made it, a number of [`protocol`](crate::protocol); `None` for unknown.
     pub protocol: Option<u8>,
     /// How often it was asked for without an answer; not on input.
     pub probes: Option<u32>,
@@ -161,8 +162,8 @@ pub(crate) const HINTS: Hints<'static> = &[
 pub struct NeighbourFilter {
     /// Those on the link with this index.
     pub index: Option<u32>,
-    /// Those of IPv4 (true) or of IPv6 (false).
-    pub ipv4: Option<bool>,
+    /// Those of IPv4 or of IPv6.
+    pub family: Option<Family>,
     /// Those on ports of the bridge (or links of the bond, VRF, ...) with this index.
     pub master: Option<u32>,
     /// Those in one of these states; no bit is any state.
@@ -189,7 +190,7 @@ impl NeighbourFilter {
     /// Of the master neighbours don't tell: only the kernel knows it.
     fn matches(&self, neighbour: &Neighbour) -> bool {
         self.index.is_none_or(|index| index == neighbour.index)
-            && self.ipv4.is_none_or(|ipv4| ipv4 == neighbour.address.is_ipv4())
+            && self.family.is_none_or(|family| family == Family::of(neighbour.address))
             && (self.state.is_empty() || self.state.intersects(neighbour.state))
             && self.proxies == neighbour.flags.contains(NeighbourFlags::PROXY)
     }

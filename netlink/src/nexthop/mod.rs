@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 
 pub use self::group::{NexthopBucket, NexthopBucketFilter, NexthopMember, Resilient};
+use crate::Family;
 use crate::address::Scope;
 use crate::dump::Dump;
 use crate::error::{ErrorKind, Failure, Hints, Result};
@@ -16,9 +17,9 @@ use crate::route::{Encap, RouteFlags};
 use crate::wire::attribute::Attributes;
 use crate::wire::message::Message;
 use crate::wire::numbers::{
-    AF_INET, AF_INET6, AF_UNSPEC, NHA_BLACKHOLE, NHA_ENCAP, NHA_ENCAP_TYPE, NHA_FDB, NHA_GATEWAY, NHA_GROUP,
-    NHA_GROUP_TYPE, NHA_GROUPS, NHA_ID, NHA_MASTER, NHA_OIF, NHA_RES_GROUP, NLM_F_CREATE, NLM_F_ECHO,
-    NLM_F_EXCL, NLM_F_REPLACE, RTM_DELNEXTHOP, RTM_GETNEXTHOP, RTM_NEWNEXTHOP, RTPROT_BOOT,
+    AF_UNSPEC, NHA_BLACKHOLE, NHA_ENCAP, NHA_ENCAP_TYPE, NHA_FDB, NHA_GATEWAY, NHA_GROUP, NHA_GROUP_TYPE,
+    NHA_GROUPS, NHA_ID, NHA_MASTER, NHA_OIF, NHA_RES_GROUP, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL,
+    NLM_F_REPLACE, RTM_DELNEXTHOP, RTM_GETNEXTHOP, RTM_NEWNEXTHOP, RTPROT_BOOT,
 };
 use crate::wire::{Request, u32_at, write_some};
 
@@ -45,9 +46,9 @@ const HEADER: usize = 8;
 pub struct NexthopObject {
     /// Its number; on input 0 lets the kernel choose one.
     pub id: u32,
-    /// Whether it is for routes of IPv4 (true) or IPv6 (false); `None` for groups. On input `None` is the gateway's
+    /// Of which family the routes are that it is for; `None` for groups. On input `None` is the gateway's
     /// family, or else IPv4. An IPv4 route may go by an IPv6 gateway.
-    pub ipv4: Option<bool>,
+    pub family: Option<Family>,
     /// The neighbour.
     pub gateway: Option<IpAddr>,
     /// The index of the link.
@@ -60,7 +61,7 @@ pub struct NexthopObject {
     pub flags: RouteFlags,
     /// Where it is valid; not on input.
     pub scope: Option<Scope>,
-    /// Who made it, an `RTPROT_` number. On input `None` is 3, `boot`.
+    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT).
     pub protocol: Option<u8>,
     /// What packets are wrapped into.
     pub encap: Option<Box<Encap>>,
@@ -77,8 +78,8 @@ impl NexthopObject {
     }
 
     /// A way that drops packets, for IPv4 (true) or IPv6 (false).
-    pub fn blackhole(ipv4: bool) -> NexthopObject {
-        NexthopObject { blackhole: true, ipv4: Some(ipv4), ..NexthopObject::default() }
+    pub fn blackhole(family: Family) -> NexthopObject {
+        NexthopObject { blackhole: true, family: Some(family), ..NexthopObject::default() }
     }
 
     /// A group whose members share the packets equally.
@@ -122,20 +123,19 @@ impl NexthopObject {
         if self.members.iter().any(|member| member.weight == 0) {
             return input("a member's weight is 1 or more");
         }
-        if self.ipv4.is_some_and(|ipv4| self.gateway.is_some_and(|gateway| gateway.is_ipv4() != ipv4)) {
+        if self.family.is_some_and(|family| self.gateway.is_some_and(|gateway| Family::of(gateway) != family))
+        {
             return input("the gateway is not of its family");
         }
         self.encap.as_ref().map_or(Ok(()), |encap| encap.check())
     }
 
     fn family(&self) -> u8 {
-        let ipv4 = self.ipv4.or(self.gateway.map(|gateway| gateway.is_ipv4()));
-        match ipv4 {
-            // The kernel takes a family for groups of VXLAN only.
-            _ if !self.members.is_empty() => AF_UNSPEC,
-            Some(false) => AF_INET6,
-            _ => AF_INET,
+        // The kernel takes a family for groups of VXLAN only.
+        if !self.members.is_empty() {
+            return AF_UNSPEC;
         }
+        self.family.or(self.gateway.map(Family::of)).unwrap_or(Family::Ipv4).to_kernel()
     }
 
     fn write(&self, request: &mut Request, flags: u16) {
@@ -165,13 +165,8 @@ impl NexthopObject {
 
     pub(crate) fn read(payload: &[u8]) -> Option<NexthopObject> {
         let header: &[u8; HEADER] = payload.first_chunk()?;
-        let ipv4 = match header[0] {
-            AF_INET => Some(true),
-            AF_INET6 => Some(false),
-            _ => None,
-        };
         let mut read = NexthopObject {
-            ipv4,
+            family: Family::from_kernel(header[0]),
             scope: Some(Scope::from_kernel(header[1])),
             protocol: Some(header[2]),
             flags: RouteFlags::from_bits_retain(u32_at(header, 4)?),
@@ -231,8 +226,8 @@ pub(crate) const HINTS: Hints<'static> = &[
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NexthopFilter {
-    /// Those of IPv4 (true) or IPv6 (false), which no group is.
-    pub ipv4: Option<bool>,
+    /// Those of IPv4 or of IPv6, which no group is.
+    pub family: Option<Family>,
     /// Those that go by the link with this index.
     pub device: Option<u32>,
     /// Those that go by links of the bridge, bond or VRF with this index.
@@ -241,7 +236,7 @@ pub struct NexthopFilter {
     pub groups: bool,
     /// Those for VXLAN links only.
     pub fdb: bool,
-    /// Those made by this `RTPROT_` number.
+    /// Those made by this number of [`protocol`](crate::protocol).
     pub protocol: Option<u8>,
 }
 
@@ -249,7 +244,7 @@ impl NexthopFilter {
     fn request(self, handle: &mut Handle) -> Request {
         let mut request = handle.room();
         let mut header = [0; HEADER];
-        header[0] = self.ipv4.map_or(AF_UNSPEC, |ipv4| if ipv4 { AF_INET } else { AF_INET6 });
+        header[0] = Family::or_any(self.family);
         request.begin(RTM_GETNEXTHOP, 0, &header);
         let flag: &[u8] = &[];
         write_some!(
@@ -268,7 +263,7 @@ impl NexthopFilter {
 
     /// Of the master they don't tell: only the kernel knows it.
     fn matches(self, nexthop: &NexthopObject) -> bool {
-        (self.ipv4.is_none() || self.ipv4 == nexthop.ipv4)
+        (self.family.is_none() || self.family == nexthop.family)
             && (self.device.is_none() || self.device == nexthop.device)
             && (!self.groups || !nexthop.members.is_empty())
             && (!self.fdb || nexthop.fdb)
@@ -394,14 +389,15 @@ mod tests {
     #[test]
     fn a_written_object_is_read_back() {
         let mut way = NexthopObject::via("fe80::1".parse().unwrap(), 3).id(7);
-        (way.protocol, way.ipv4, way.encap) = (Some(4), Some(false), Some(Box::new(Encap::mpls([100]))));
+        (way.protocol, way.family, way.encap) =
+            (Some(4), Some(Family::Ipv6), Some(Box::new(Encap::mpls([100]))));
         let mut group = NexthopObject::group([7, 8]).id(9);
         group.members[1].weight = 300;
         group.protocol = Some(3);
         let mut resilient = Resilient::default();
         (resilient.buckets, resilient.idle_timer) = (Some(32), Some(Duration::from_secs(60)));
         group.resilient = Some(resilient);
-        for mut object in [way, group, NexthopObject::blackhole(true).id(4)] {
+        for mut object in [way, group, NexthopObject::blackhole(Family::Ipv4).id(4)] {
             let mut request = Request::default();
             object.write(&mut request, 0);
             object.protocol = object.protocol.or(Some(RTPROT_BOOT));
@@ -418,7 +414,7 @@ mod tests {
         assert!(group.check().is_err());
         let mut way = NexthopObject::via("10.0.0.1".parse().unwrap(), 2);
         way.check().unwrap();
-        way.ipv4 = Some(false);
+        way.family = Some(Family::Ipv6);
         assert!(way.check().is_err());
         let mut weightless = NexthopObject::group([1]);
         weightless.members[0].weight = 0;

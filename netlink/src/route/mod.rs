@@ -20,6 +20,7 @@ pub(crate) use self::mpls::write_via;
 pub use self::mpls::{MplsHop, MplsRoute};
 pub use self::query::RouteQuery;
 pub use self::segment::{Seg6, Seg6Action, Seg6Local, Seg6Mode};
+use crate::Family;
 use crate::address::Scope;
 use crate::dump::{Dump, Slot};
 use crate::error::{Failure, Hints, Result};
@@ -56,13 +57,13 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// Which of several routes to the same place is taken: that with the least.
     pub metric: Option<u32>,
-    /// The table it is in; 254 is the main one.
+    /// The table it is in; [`table::MAIN`](crate::table::MAIN) is the main one.
     pub table: u32,
     /// What happens to packets.
     pub kind: RouteKind,
     /// Where it is valid. On input `None` is as ip-route(8) chooses.
     pub scope: Option<Scope>,
-    /// Who made it, an `RTPROT_` number. On input `None` is 3, `boot`; to delete, anyone.
+    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to delete, anyone.
     pub protocol: Option<u8>,
     /// The neighbours that share the packets, where there are several.
     pub hops: Vec<NextHop>,
@@ -252,7 +253,7 @@ impl Route {
         self
     }
 
-    /// Puts it into a table; 254 is the main one.
+    /// Puts it into a table; [`table::MAIN`](crate::table::MAIN) is the main one.
     #[must_use]
     #[inline]
     pub fn table(mut self, table: u32) -> Route {
@@ -303,6 +304,9 @@ impl Route {
     /// Writes a request about it.
     pub(crate) fn request(&self, request: &mut Request, kind: u16, flags: u16) -> Result<(), Failure> {
         self.check()?;
+        if self.nexthop_id == Some(0) {
+            return Err(Failure::Input("there is no next hop object 0".to_owned()));
+        }
         let by_none = self.gateway.is_none() && self.device.is_none() && self.nexthop_id.is_none();
         if kind == RTM_NEWROUTE && self.kind == RouteKind::Unicast && by_none && self.hops.is_empty() {
             // The kernel says that there is no such device.
@@ -436,13 +440,13 @@ pub(crate) const CHANGING: Hints<'static> = &[
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteFilter {
-    /// Those of this table; 254 is the main one.
+    /// Those of this table; [`table::MAIN`](crate::table::MAIN) is the main one.
     pub table: Option<u32>,
-    /// Those of IPv4 (true) or of IPv6 (false).
-    pub ipv4: Option<bool>,
+    /// Those of IPv4 or of IPv6.
+    pub family: Option<Family>,
     /// Those that go by the link with this index.
     pub device: Option<u32>,
-    /// Those made by this `RTPROT_` number.
+    /// Those made by this number of [`protocol`](crate::protocol).
     pub protocol: Option<u8>,
     /// Those that do this with packets.
     pub kind: Option<RouteKind>,
@@ -490,7 +494,7 @@ impl RouteFilter {
             gateways.any(|one| one == Some(gateway))
         };
         self.table.is_none_or(|table| table == route.table)
-            && self.ipv4.is_none_or(|v4| v4 == route.destination.address().is_ipv4())
+            && self.family.is_none_or(|family| family == Family::of(route.destination.address()))
             && self.device.is_none_or(goes_by)
             && self.protocol.is_none_or(|protocol| route.protocol == Some(protocol))
             && self.kind.is_none_or(|kind| kind == route.kind)
@@ -525,14 +529,15 @@ impl Handle {
     /// Lists some routes, one at a time.
     ///
     /// # Errors
-    /// The kernel did not answer. What goes wrong later the items tell; that there is no such table, which is made
-    /// with its first route, is one of the kind [`NotFound`](crate::ErrorKind::NotFound).
+    /// The kernel did not answer. What goes wrong later the items tell.
     pub fn dump_routes(&mut self, filter: RouteFilter) -> Result<Dump<'_, Route>> {
         let request = filter.request(self);
         let all = filter.wants_all();
         Dump::begin_in_place(self, request, "routes", &[], move |message, slot| {
             filter.read_into(all, message, slot);
         })
+        // The kernel makes a table with its first route.
+        .map(|dump| dump.or_empty(Errno::ENOENT))
         .map_err(|failure| failure.when("list routes", &[]))
     }
 

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use super::attribute::{Attribute, Attributes};
 use super::numbers::{
-    AF_INET, AF_INET6, AF_UNSPEC, IFA_ADDRESS, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_LABEL, IFA_LOCAL,
-    IFA_PROTO, IFA_RT_PRIORITY,
+    AF_INET, AF_INET6, IFA_ADDRESS, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_LABEL, IFA_LOCAL, IFA_PROTO,
+    IFA_RT_PRIORITY,
 };
 use super::{Request, u32_at};
+use crate::Family;
 use crate::address::{Address, AddressFlags, Scope};
 use crate::ip_net::IpNet;
 
@@ -16,9 +17,9 @@ const HEADER: usize = 8;
 const INFINITY: u32 = u32::MAX;
 
 /// `struct ifaddrmsg` that asks for the addresses of a link, or of a family.
-pub(crate) fn list_header(index: Option<u32>, ipv4: Option<bool>) -> [u8; HEADER] {
+pub(crate) fn list_header(index: Option<u32>, family: Option<Family>) -> [u8; HEADER] {
     let mut header = [0; HEADER];
-    header[0] = ipv4.map_or(AF_UNSPEC, |v4| if v4 { AF_INET } else { AF_INET6 });
+    header[0] = Family::or_any(family);
     header[4..].copy_from_slice(&index.unwrap_or_default().to_ne_bytes());
     header
 }

@@ -12,6 +12,7 @@ const KIND_MASK: u16 = 0x3fff;
 ///
 /// Each reader takes the payload for one type; where its length is another, the value is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attribute<'a> {
     /// Its number, without the flags (nested, network byte order) in its two top bits.
     pub kind: u16,

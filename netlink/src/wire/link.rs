@@ -17,6 +17,7 @@ use super::numbers::{
 use super::{u16_at, u32_at};
 use crate::kind::LinkKind;
 use crate::link::{Inet6Link, Link, LinkFlags, LinkStats, OperState, Vf, Xdp};
+use crate::mac::MacAddress;
 use crate::port::Port;
 
 pub(crate) const HEADER: usize = 16;
@@ -50,8 +51,8 @@ pub(crate) fn read_all(link: &mut Link, payload: &[u8]) -> Option<()> {
             IFLA_MIN_MTU => link.min_mtu = attribute.u32(),
             // Zero is the kernel's word for "as it likes".
             IFLA_MAX_MTU => link.max_mtu = attribute.u32().filter(|mtu| *mtu != 0),
-            IFLA_ADDRESS => link.mac = attribute.mac(),
-            IFLA_BROADCAST => link.broadcast = attribute.mac(),
+            IFLA_ADDRESS => (link.mac, link.long_address) = hardware_address(attribute),
+            IFLA_BROADCAST => (link.broadcast, link.long_broadcast) = hardware_address(attribute),
             IFLA_MASTER => link.master = attribute.u32().filter(|index| *index != 0),
             IFLA_LINK => link.peer = attribute.u32().filter(|index| *index != 0),
             IFLA_LINK_NETNSID => link.peer_netns_id = netns_id(attribute),
@@ -105,6 +106,14 @@ pub(crate) fn read_all(link: &mut Link, payload: &[u8]) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// An address of six bytes, or of any other length but none.
+fn hardware_address(attribute: Attribute<'_>) -> (Option<MacAddress>, Option<Vec<u8>>) {
+    match attribute.mac() {
+        Some(mac) => (Some(mac), None),
+        None => (None, Some(attribute.payload.to_vec()).filter(|address| !address.is_empty())),
+    }
 }
 
 /// An id of a namespace; -1 is none.
@@ -165,6 +174,9 @@ mod tests {
     #[test]
     fn a_hardware_address_of_another_length_is_no_mac() {
         let message = [&[0; 16][..], &[8, 0, 1, 0, 10, 0, 0, 1]].concat();
-        assert_eq!(read(&message).unwrap().mac, None);
+        let link = read(&message).unwrap();
+        assert_eq!((link.mac, link.long_address), (None, Some(vec![10, 0, 0, 1])));
+        let none = read(&[&[0; 16][..], &[4, 0, 1, 0]].concat()).unwrap();
+        assert_eq!((none.mac, none.long_address), (None, None));
     }
 }

@@ -9,6 +9,7 @@ pub(crate) const HEADER: usize = 16;
 
 /// A message, borrowed from the datagram it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message<'a> {
     /// What it is: an `RTM_` number, or a generic netlink family's.
     pub kind: u16,

@@ -3,11 +3,11 @@
 use super::address::family;
 use super::attribute::Attributes;
 use super::numbers::{
-    AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC, NDA_CACHEINFO, NDA_DST, NDA_FLAGS_EXT, NDA_IFINDEX, NDA_LLADDR,
-    NDA_MASTER, NDA_NH_ID, NDA_PORT, NDA_PROBES, NDA_PROTOCOL, NDA_SRC_VNI, NDA_VLAN, NDA_VNI, RTM_GETNEIGH,
-    RTM_NEWNEIGH,
+    AF_BRIDGE, NDA_CACHEINFO, NDA_DST, NDA_FLAGS_EXT, NDA_IFINDEX, NDA_LLADDR, NDA_MASTER, NDA_NH_ID,
+    NDA_PORT, NDA_PROBES, NDA_PROTOCOL, NDA_SRC_VNI, NDA_VLAN, NDA_VNI, RTM_GETNEIGH, RTM_NEWNEIGH,
 };
 use super::{Request, u16_at, u32_at};
+use crate::Family;
 use crate::mac::MacAddress;
 use crate::neighbour::{
     FdbEntry, Neighbour, NeighbourFilter, NeighbourFlags, NeighbourState, NeighbourTimes,
@@ -27,7 +27,7 @@ pub(crate) fn header(family: u8, index: u32, state: u16, flags: u8) -> [u8; HEAD
 
 /// Asks for neighbours, or for proxies.
 pub(crate) fn write_list(request: &mut Request, filter: NeighbourFilter) {
-    let family = filter.ipv4.map_or(AF_UNSPEC, |v4| if v4 { AF_INET } else { AF_INET6 });
+    let family = Family::or_any(filter.family);
     let flags = if filter.proxies { NeighbourFlags::PROXY } else { NeighbourFlags::empty() };
     request.begin(RTM_GETNEIGH, 0, &header(family, 0, 0, flags.bits() as u8));
     write_some!(request, u32 NDA_IFINDEX filter.index, u32 NDA_MASTER filter.master);

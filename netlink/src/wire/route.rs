@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::address::family;
 use super::attribute::{Attribute, Attributes, ip};
 use super::numbers::{
-    AF_INET, AF_INET6, AF_UNSPEC, RT_TABLE_COMPAT, RTA_CACHEINFO, RTA_DST, RTA_ENCAP, RTA_ENCAP_TYPE,
-    RTA_EXPIRES, RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_METRICS, RTA_MULTIPATH, RTA_NH_ID, RTA_OIF, RTA_PREF,
-    RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA, RTM_DELROUTE, RTM_F_CLONED, RTM_GETROUTE,
-    RTPROT_BOOT, USER_HZ,
+    AF_INET, AF_INET6, RT_TABLE_COMPAT, RTA_CACHEINFO, RTA_DST, RTA_ENCAP, RTA_ENCAP_TYPE, RTA_EXPIRES,
+    RTA_FLOW, RTA_GATEWAY, RTA_IIF, RTA_METRICS, RTA_MULTIPATH, RTA_NH_ID, RTA_OIF, RTA_PREF, RTA_PREFSRC,
+    RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA, RTM_DELROUTE, RTM_F_CLONED, RTM_GETROUTE, RTPROT_BOOT,
+    USER_HZ,
 };
 use super::{Request, aligned, u16_at, u32_at};
+use crate::Family;
 use crate::address::Scope;
 use crate::ip_net::IpNet;
 use crate::route::{
@@ -21,7 +22,7 @@ const HEADER: usize = 12;
 
 /// Asks for routes: the kernel knows all that a filter can say.
 pub(crate) fn write_list(request: &mut Request, filter: RouteFilter) {
-    let family = filter.ipv4.map_or(AF_UNSPEC, |v4| if v4 { AF_INET } else { AF_INET6 });
+    let family = Family::or_any(filter.family);
     // In the header, table 0 is any, and so are protocol 0 and kind 0.
     let table = filter.table.map_or(0, |table| u8::try_from(table).unwrap_or(RT_TABLE_COMPAT));
     let kind = filter.kind.map_or(0, RouteKind::to_kernel);

@@ -5,21 +5,22 @@ use std::ops::RangeInclusive;
 
 use super::attribute::{Attribute, Attributes};
 use super::numbers::{
-    AF_INET, AF_INET6, AF_UNSPEC, FRA_DPORT_RANGE, FRA_DSCP, FRA_DST, FRA_FLOW, FRA_FWMARK, FRA_FWMASK,
-    FRA_GOTO, FRA_IIFNAME, FRA_IP_PROTO, FRA_L3MDEV, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
-    FRA_SPORT_RANGE, FRA_SRC, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_TUN_ID,
-    FRA_UID_RANGE, RTM_DELRULE, RTM_GETRULE, RTPROT_BOOT,
+    FRA_DPORT_RANGE, FRA_DSCP, FRA_DST, FRA_FLOW, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME,
+    FRA_IP_PROTO, FRA_L3MDEV, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SPORT_RANGE, FRA_SRC,
+    FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_TUN_ID, FRA_UID_RANGE, RTM_DELRULE,
+    RTM_GETRULE, RTPROT_BOOT,
 };
 use super::{Request, u16_at, u32_at};
+use crate::Family;
 use crate::ip_net::IpNet;
 use crate::rule::{Rule, RuleAction, RuleFlags};
 
 const HEADER: usize = 12;
 
 /// Asks for rules: the kernel knows the family only.
-pub(crate) fn write_list(request: &mut Request, ipv4: Option<bool>) {
+pub(crate) fn write_list(request: &mut Request, family: Option<Family>) {
     let mut header = [0; HEADER];
-    header[0] = ipv4.map_or(AF_UNSPEC, |v4| if v4 { AF_INET } else { AF_INET6 });
+    header[0] = Family::or_any(family);
     request.begin(RTM_GETRULE, 0, &header);
 }
 
@@ -29,7 +30,7 @@ pub(crate) fn write(request: &mut Request, kind: u16, flags: u16, rule: &Rule) {
     let goto = if let RuleAction::Goto(priority) = rule.action { Some(priority) } else { None };
     let bits = |net: Option<IpNet>| net.map_or(0, |net| net.prefix_len());
     let mut header = [0; HEADER];
-    header[0] = if rule.ipv4 { AF_INET } else { AF_INET6 };
+    header[0] = rule.family.to_kernel();
     header[1] = bits(rule.destination);
     header[2] = bits(rule.source);
     header[3] = rule.tos;
@@ -75,20 +76,19 @@ pub(crate) fn write(request: &mut Request, kind: u16, flags: u16, rule: &Rule) {
 /// Reads a rule; `None` where it is neither of IPv4 nor of IPv6.
 pub(crate) fn read(payload: &[u8]) -> Option<Rule> {
     let header: &[u8; HEADER] = payload.first_chunk()?;
-    let ipv4 = match header[0] {
-        AF_INET => true,
-        AF_INET6 => false,
-        _ => return None,
-    };
+    let family = Family::from_kernel(header[0])?;
     let (mut table, mut goto, mut l3mdev) = (u32::from(header[4]), 0, false);
-    let any = if ipv4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any = match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    };
     let net = |attribute: Attribute<'_>, bits| {
-        let address = attribute.ip().filter(|address| address.is_ipv4() == ipv4).unwrap_or(any);
+        let address = attribute.ip().filter(|address| Family::of(*address) == family).unwrap_or(any);
         IpNet::new(address, bits).ok()
     };
     // What isn't limited is told as -1.
     let limit = |attribute: Attribute<'_>| attribute.u32().filter(|limit| *limit != u32::MAX);
-    let mut rule = Rule::new(ipv4, RuleAction::Nop);
+    let mut rule = Rule::new(family, RuleAction::Nop);
     // Zero is not told.
     rule.priority = Some(0);
     rule.tos = header[3];
