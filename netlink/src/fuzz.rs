@@ -32,7 +32,7 @@ pub fn tables(payload: &[u8]) -> usize {
     ];
     let vlans = PortVlans::read(payload).map_or(0, |port| port.vlans.len() + port.tunnels.len());
     let groups = crate::MdbEntry::read_all(payload).len();
-    let networks = crate::VniEntry::read_all(payload).len();
+    let networks = crate::VniEntry::read_all(payload).len() + crate::VlanOptions::read_all(payload).len();
     one.iter().flatten().count().min(payload.len()) + (vlans + groups + networks) / 8
 }
 

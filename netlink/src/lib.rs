@@ -115,8 +115,8 @@ mod wire;
 pub use address::{Address, AddressFilter, AddressFlags, Scope};
 pub use batch::Batch;
 pub use bridge::{
-    BridgeVlan, BridgeVlanFlags, MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode, PortVlans, VlanTunnel,
-    VniEntry,
+    BridgeVlan, BridgeVlanFlags, MdbEntry, MdbFilter, MdbFlags, MdbGroup, MdbMode, PortVlans, VlanFilter,
+    VlanOptions, VlanTunnel, VniEntry,
 };
 pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};

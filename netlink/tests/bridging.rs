@@ -6,10 +6,11 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
+use netlink::port::{MulticastRouter, PortState};
 use netlink::{
     Bridge, BridgeVlan, BridgeVlanFlags, ErrorKind, Family, FdbEntry, FdbFilter, FdbFlush, Handle, IpNet,
     Link, MacAddress, MdbEntry, MdbFilter, MdbMode, Neighbour, NeighbourFilter, NeighbourFlags,
-    NeighbourState, NeighbourTable, NexthopObject, Veth, VlanTunnel, VniEntry,
+    NeighbourState, NeighbourTable, NexthopObject, Veth, VlanFilter, VlanOptions, VlanTunnel, VniEntry,
 };
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         addresses_are_flushed,
         a_link_without_addresses_is_told,
         vlans_come_back_and_bridge_agrees,
+        options_of_vlans_come_back_and_bridge_agrees,
         vlans_go_through_tunnels,
         vlans_that_can_not_be_are_told,
         groups_come_back_and_bridge_agrees,
@@ -452,6 +454,59 @@ fn vlans_come_back_and_bridge_agrees() -> Outcome {
     assert_eq!(ids, [1, 10, 11, 19, 20, 100]);
     let flags = of(&mut handle, port.index)?.each().find(|(id, _)| *id == 100).unwrap().1;
     assert_eq!(flags, BridgeVlanFlags::PVID | BridgeVlanFlags::UNTAGGED);
+    Ok(())
+}
+
+fn options_of_vlans_come_back_and_bridge_agrees() -> Outcome {
+    let (mut handle, bridge, port) = with_vlans()?;
+    handle.add_vlans("v0", &BridgeVlan::range(10..=20))?;
+    let mut options = VlanOptions::new(12..=14);
+    options.state = Some(PortState::Blocking);
+    handle.change_vlan_options("v0", &options)?;
+    let found = handle.vlan_options("v0")?;
+    assert!(found.iter().all(|one| one.index == port.index));
+    let of = |found: &[VlanOptions], id| found.iter().find(|one| one.ids.contains(&id)).cloned().unwrap();
+    assert_eq!((of(&found, 13).ids, of(&found, 13).state), (12..=14, Some(PortState::Blocking)));
+    assert_eq!(of(&found, 20).state, Some(PortState::Forwarding));
+    let told = json("bridge", "-d vlan show dev v0")?;
+    let told = told[0]["vlans"].as_array().unwrap().iter().find(|vlan| vlan["vlan"] == 12).unwrap();
+    assert_eq!((&told["state"], &told["vlanEnd"]), (&"blocking".into(), &14.into()), "{told:?}");
+
+    let mut single = VlanOptions::new(20..=20);
+    single.mcast_router = Some(MulticastRouter::Permanent);
+    // Before Linux 5.15 bridges didn't know it of VLANs, and not all are made with multicast.
+    if handle.change_vlan_options("v0", &single).is_ok() {
+        let found = handle.vlan_options("v0")?;
+        assert_eq!(of(&found, 20).mcast_router, Some(MulticastRouter::Permanent));
+    }
+    let mut single = VlanOptions::new(20..=20);
+    single.neigh_suppress = Some(true);
+    // Linux 6.4.
+    if handle.change_vlan_options("v0", &single).is_ok() {
+        assert_eq!(of(&handle.vlan_options("v0")?, 20).neigh_suppress, Some(true));
+    }
+
+    let missing = handle.change_vlan_options("v0", &VlanOptions::new(40..=41)).unwrap_err();
+    assert!(missing.to_string().starts_with("change VLANs 40-41 of link \"v0\": "), "{missing}");
+    let mut batch = handle.batch();
+    options.state = Some(PortState::Forwarding);
+    batch.change_vlan_options("v0", &options).change_vlan_options("v0", &VlanOptions::new(40..=41));
+    let results = batch.send();
+    assert!(results[0].is_ok());
+    let told = results[1].as_ref().unwrap_err().to_string();
+    assert!(told.starts_with("change VLANs 40-41 of link \"v0\": "), "{told}");
+
+    let list = |handle: &mut Handle, set: &dyn Fn(&mut VlanFilter)| -> Result<Vec<u32>, Stop> {
+        let mut filter = VlanFilter::default();
+        set(&mut filter);
+        let dumped = handle.dump_bridge_vlans(filter)?.collect::<netlink::Result<Vec<_>>>()?;
+        assert_eq!(handle.list_bridge_vlans(filter)?, dumped);
+        Ok(dumped.iter().map(|port| port.index).collect())
+    };
+    assert_eq!(list(&mut handle, &|filter| filter.index = Some(port.index))?, [port.index]);
+    assert_eq!(list(&mut handle, &|filter| filter.master = Some(bridge.index))?, [port.index]);
+    assert_eq!(list(&mut handle, &|filter| filter.id = Some(15))?, [port.index]);
+    assert_eq!(list(&mut handle, &|filter| filter.id = Some(1))?.len(), 2);
     Ok(())
 }
 

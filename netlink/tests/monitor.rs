@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    AsyncMonitor, Bridge, ErrorKind, Event, Handle, IpNet, Link, Monitor, Netns, Object, Route, RouteFilter,
-    Veth,
+    AsyncMonitor, Bridge, BridgeVlan, ErrorKind, Event, Handle, IpNet, Link, MdbEntry, Monitor, Netns,
+    Object, Route, RouteFilter, Veth,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         addresses_and_routes_are_told,
         a_port_that_leaves_its_bridge_is_not_gone,
         rules_neighbours_nexthops_and_qdiscs_are_told_as_messages,
+        what_bridges_know_is_told,
         an_id_of_a_namespace_is_told,
         what_was_not_asked_for_is_not_told,
         what_is_there_is_told_first_and_then_its_end,
@@ -174,6 +175,56 @@ fn rules_neighbours_nexthops_and_qdiscs_are_told_as_messages() -> Outcome {
         }
         (rule && neighbour && nexthop).then_some(())
     })
+}
+
+fn what_bridges_know_is_told() -> Outcome {
+    netns()?;
+    let mut handle = Handle::open()?;
+    let bridge = handle.add_link(&Bridge::new("br0").up().options(|bridge| {
+        bridge.vlan_filtering = Some(true);
+        bridge.mcast_snooping = Some(true);
+    }));
+    let bridge = match bridge {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            return Err(ignored("this kernel's bridges have no VLANs, or know no groups"));
+        }
+        bridge => bridge?,
+    };
+    handle.add_veth(&Veth::new("v0").master("br0").up().peer("v1"))?;
+    let port = handle.link("v0")?;
+    handle.add_vlans("v0", &BridgeVlan::range(10..=12))?;
+    let mut monitor = Monitor::builder().mdb().bridge_vlans().existing(true).open()?;
+    let mut listed = Vec::new();
+    wait(&mut monitor, |event| {
+        if let Event::New(Object::BridgeVlans(vlans)) = &event {
+            listed.extend(vlans.iter().map(|vlan| (vlan.index, vlan.ids.clone())));
+        }
+        (event == Event::Synced).then_some(())
+    })?;
+    assert!(listed.contains(&(port.index, 10..=12)), "{listed:?}");
+
+    let group = MdbEntry::new(port.index, "239.1.1.1".parse::<std::net::IpAddr>()?);
+    handle.add_mdb("br0", &group)?;
+    handle.delete_vlans("v0", &BridgeVlan::range(10..=11))?;
+    handle.delete_mdb("br0", &group)?;
+    let mut told = Vec::new();
+    wait(&mut monitor, |event| {
+        match event {
+            Event::New(Object::Mdb(groups)) if groups[0].group == group.group => told.push("group"),
+            Event::Deleted(Object::BridgeVlans(vlans)) => {
+                assert_eq!((vlans[0].index, &vlans[0].ids), (port.index, &(10..=11)));
+                told.push("no VLANs");
+            }
+            Event::Deleted(Object::Mdb(groups)) if groups[0].group == group.group => {
+                assert_eq!((groups[0].bridge, groups[0].port), (bridge.index, port.index));
+                told.push("no group");
+            }
+            _ => {}
+        }
+        (told.last() == Some(&"no group")).then_some(())
+    })?;
+    assert_eq!(told, ["group", "no VLANs", "no group"]);
+    Ok(())
 }
 
 fn an_id_of_a_namespace_is_told() -> Outcome {

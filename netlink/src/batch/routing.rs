@@ -1,7 +1,7 @@
 //! Batches of rules, neighbours, next hop objects and what bridges know.
 
 use super::Batch;
-use crate::bridge::{BridgeVlan, MdbEntry, VlanTunnel};
+use crate::bridge::{BridgeVlan, MdbEntry, VlanOptions, VlanTunnel};
 use crate::link::LinkRef;
 use crate::neighbour::{FdbEntry, Neighbour};
 use crate::nexthop::{self, NexthopObject};
@@ -215,6 +215,21 @@ impl Batch<'_> {
             port,
             |requests, handle| vlans.request(requests, handle, RTM_DELLINK, port),
             || format!("delete VLANs {vlans} of {port}"),
+        )
+    }
+
+    /// Changes what a bridge has to say about VLANs, as
+    /// [`Handle::change_vlan_options`](crate::Handle::change_vlan_options) does.
+    pub fn change_vlan_options<'l>(
+        &mut self,
+        port: impl Into<LinkRef<'l>>,
+        options: &VlanOptions,
+    ) -> &mut Self {
+        let port = port.into();
+        self.push_on(
+            port,
+            |requests, handle| options.request(requests, handle, port),
+            || format!("change VLANs {options} of {port}"),
         )
     }
 

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use bitflags::bitflags;
 use nix::errno::Errno;
 
+use crate::dump::Dump;
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::link::LinkRef;
@@ -167,7 +168,7 @@ impl VlanTunnel {
     }
 }
 
-fn check_ids(ids: &RangeInclusive<u16>) -> Result<(), Failure> {
+pub(super) fn check_ids(ids: &RangeInclusive<u16>) -> Result<(), Failure> {
     if ids.is_empty() || *ids.start() < 1 || *ids.end() > 4094 {
         return Err(Failure::Input(format!(
             "VLANs are numbered 1 to 4094, the first before the last, not {ids:?}"
@@ -201,7 +202,7 @@ impl fmt::Display for VlanTunnel {
     }
 }
 
-fn display(f: &mut fmt::Formatter<'_>, ids: &RangeInclusive<u16>) -> fmt::Result {
+pub(super) fn display(f: &mut fmt::Formatter<'_>, ids: &RangeInclusive<u16>) -> fmt::Result {
     match (ids.start(), ids.end()) {
         (first, last) if first == last => write!(f, "{first}"),
         (first, last) => write!(f, "{first}-{last}"),
@@ -294,6 +295,37 @@ fn header(index: u32) -> [u8; HEADER] {
     header
 }
 
+/// Of which links to list the VLANs. The kernel lists those of all, the rest is left out here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VlanFilter {
+    /// Those of the bridge or port with this index.
+    pub index: Option<u32>,
+    /// Those of the ports of the bridge with this index.
+    pub master: Option<u32>,
+    /// Those of links that have this VLAN.
+    pub id: Option<u16>,
+}
+
+impl VlanFilter {
+    fn request(handle: &mut Handle) -> Request {
+        let mut request = handle.room();
+        request.begin(RTM_GETLINK, 0, &header(0));
+        request.u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
+        request
+    }
+
+    fn read(self, message: &Message<'_>) -> Option<PortVlans> {
+        PortVlans::read(message.payload).filter(|port| self.matches(port))
+    }
+
+    fn matches(self, port: &PortVlans) -> bool {
+        self.index.is_none_or(|index| index == port.index)
+            && self.master.is_none_or(|master| port.master == Some(master))
+            && self.id.is_none_or(|id| port.vlans.iter().any(|vlan| vlan.ids.contains(&id)))
+    }
+}
+
 pub(crate) const HINTS: Hints<'static> = &[
     (
         Errno::EOPNOTSUPP,
@@ -367,13 +399,25 @@ impl Handle {
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): links came and went each time the list was read.
     pub fn bridge_vlans(&mut self) -> Result<Vec<PortVlans>> {
-        let write = |handle: &mut Handle| {
-            let mut request = handle.room();
-            request.begin(RTM_GETLINK, 0, &header(0));
-            request.u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
-            request
-        };
-        self.list(write, |message: &Message<'_>| PortVlans::read(message.payload))
+        self.list_bridge_vlans(VlanFilter::default())
+    }
+
+    /// Lists the VLANs of some bridges and ports.
+    ///
+    /// # Errors
+    /// Those of [`bridge_vlans`](Handle::bridge_vlans).
+    pub fn list_bridge_vlans(&mut self, filter: VlanFilter) -> Result<Vec<PortVlans>> {
+        self.list(VlanFilter::request, |message| filter.read(message))
+            .map_err(|failure| failure.when("list VLANs of bridges", &[]))
+    }
+
+    /// Lists the VLANs of some bridges and ports, one of those at a time.
+    ///
+    /// # Errors
+    /// The kernel did not answer. What goes wrong later the items tell.
+    pub fn dump_bridge_vlans(&mut self, filter: VlanFilter) -> Result<Dump<'_, PortVlans>> {
+        let request = VlanFilter::request(self);
+        Dump::begin(self, request, "VLANs of bridges", &[], move |message| filter.read(message))
             .map_err(|failure| failure.when("list VLANs of bridges", &[]))
     }
 }

@@ -9,8 +9,9 @@ use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::netns::open_within;
 use crate::wire::numbers::{
-    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,
-    RTNLGRP_IPV6_RULE, RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_NSID, RTNLGRP_TC,
+    RTNLGRP_BRVLAN, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_LINK, RTNLGRP_MDB, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP,
+    RTNLGRP_NSID, RTNLGRP_TC,
 };
 use crate::wire::protocol::Protocol;
 
@@ -70,9 +71,30 @@ impl MonitorBuilder {
         self.with(&[RTNLGRP_TC], &[List::Qdiscs])
     }
 
+    /// Hears of the multicast groups that bridges know.
+    #[doc(alias = "RTNLGRP_MDB")]
+    pub fn mdb(self) -> MonitorBuilder {
+        self.with(&[RTNLGRP_MDB], &[List::Mdb])
+    }
+
+    /// Hears of the VLANs of bridges and their ports.
+    #[doc(alias = "RTNLGRP_BRVLAN")]
+    pub fn bridge_vlans(self) -> MonitorBuilder {
+        self.with(&[RTNLGRP_BRVLAN], &[List::BridgeVlans])
+    }
+
     /// Hears of everything that has a method here.
     pub fn all(self) -> MonitorBuilder {
-        self.links().addresses().routes().neighbours().rules().nexthops().netns_ids().tc()
+        self.links()
+            .addresses()
+            .routes()
+            .neighbours()
+            .rules()
+            .nexthops()
+            .netns_ids()
+            .tc()
+            .mdb()
+            .bridge_vlans()
     }
 
     /// Hears what is told to another group (`RTNLGRP_`), of which nothing is listed.

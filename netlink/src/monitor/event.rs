@@ -1,6 +1,7 @@
 //! What happened, to what.
 
 use crate::address::Address;
+use crate::bridge::{MdbEntry, VlanOptions};
 use crate::link::Link;
 use crate::neighbour::{FdbEntry, Neighbour};
 use crate::netns;
@@ -12,9 +13,9 @@ use crate::tc::{Class, Filter, Qdisc};
 use crate::wire;
 use crate::wire::message::Message;
 use crate::wire::numbers::{
-    AF_BRIDGE, AF_UNSPEC, RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELNSID, RTM_DELROUTE,
-    RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNEXTHOP, RTM_NEWNSID, RTM_NEWROUTE,
-    RTM_NEWRULE,
+    AF_BRIDGE, AF_UNSPEC, RTM_DELADDR, RTM_DELLINK, RTM_DELMDB, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELNSID,
+    RTM_DELROUTE, RTM_DELRULE, RTM_DELVLAN, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWMDB, RTM_NEWNEIGH,
+    RTM_NEWNEXTHOP, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWVLAN,
 };
 use crate::wire::tc::numbers::{
     RTM_DELQDISC, RTM_DELTCLASS, RTM_DELTFILTER, RTM_NEWQDISC, RTM_NEWTCLASS, RTM_NEWTFILTER,
@@ -72,6 +73,11 @@ pub enum Object {
     Class(Box<Class>),
     /// A filter of traffic control.
     Filter(Box<Filter>),
+    /// Multicast groups that a bridge knows: mostly one, and all of a bridge that were there already.
+    Mdb(Vec<MdbEntry>),
+    /// VLANs of a bridge or a port, and what the bridge has to say about them: mostly one or a row of them, and all of a
+    /// link that were there already.
+    BridgeVlans(Vec<VlanOptions>),
     /// The id of another network namespace.
     NetnsId(u32),
     /// Anything else, as the kernel told it: a port of a bridge (a link's message whose family is `AF_BRIDGE`: such a
@@ -133,6 +139,13 @@ impl Object {
             RTM_NEWTFILTER | RTM_DELTFILTER => {
                 Filter::read(message.payload).map(|filter| Object::Filter(Box::new(filter)))
             }
+            // Others are of routers behind the ports, and of options of a whole bridge.
+            RTM_NEWMDB | RTM_DELMDB => {
+                Some(MdbEntry::read_all(message.payload)).filter(|groups| !groups.is_empty()).map(Object::Mdb)
+            }
+            RTM_NEWVLAN | RTM_DELVLAN => Some(VlanOptions::read_all(message.payload))
+                .filter(|vlans| !vlans.is_empty())
+                .map(Object::BridgeVlans),
             RTM_NEWNSID | RTM_DELNSID => netns::id::read(message).map(Object::NetnsId),
             _ => None,
         };

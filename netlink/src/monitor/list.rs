@@ -7,8 +7,8 @@ use crate::dump::{ATTEMPTS, Cursor};
 use crate::error::Failure;
 use crate::handle::Handle;
 use crate::wire::numbers::{
-    AF_BRIDGE, AF_UNSPEC, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS, RTM_GETADDR, RTM_GETLINK, RTM_GETNEIGH,
-    RTM_GETNEXTHOP, RTM_GETNSID, RTM_GETROUTE, RTM_GETRULE,
+    AF_BRIDGE, AF_UNSPEC, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS, RTM_GETADDR, RTM_GETLINK, RTM_GETMDB,
+    RTM_GETNEIGH, RTM_GETNEXTHOP, RTM_GETNSID, RTM_GETROUTE, RTM_GETRULE, RTM_GETVLAN,
 };
 use crate::wire::tc::numbers::RTM_GETQDISC;
 
@@ -24,6 +24,8 @@ pub(super) enum List {
     Fdb,
     NetnsIds,
     Qdiscs,
+    Mdb,
+    BridgeVlans,
 }
 
 impl List {
@@ -38,6 +40,8 @@ impl List {
             List::Neighbours => (RTM_GETNEIGH, AF_UNSPEC, 12),
             List::Fdb => (RTM_GETNEIGH, AF_BRIDGE, 12),
             List::NetnsIds => (RTM_GETNSID, AF_UNSPEC, 4),
+            List::Mdb => (RTM_GETMDB, AF_BRIDGE, 8),
+            List::BridgeVlans => (RTM_GETVLAN, AF_BRIDGE, 8),
             List::Qdiscs => (RTM_GETQDISC, AF_UNSPEC, 20),
         }
     }

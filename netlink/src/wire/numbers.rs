@@ -26,6 +26,9 @@ pub(crate) const RTM_DELNSID: u16 = 89;
 pub(crate) const RTM_GETNSID: u16 = 90;
 pub(crate) const RTM_NEWLINKPROP: u16 = 108;
 pub(crate) const RTM_DELLINKPROP: u16 = 109;
+pub(crate) const RTM_NEWVLAN: u16 = 112;
+pub(crate) const RTM_DELVLAN: u16 = 113;
+pub(crate) const RTM_GETVLAN: u16 = 114;
 
 // Of `enum rtnetlink_groups`.
 pub(crate) const RTNLGRP_LINK: u32 = 1;
@@ -40,6 +43,7 @@ pub(crate) const RTNLGRP_IPV6_RULE: u32 = 19;
 pub(crate) const RTNLGRP_MDB: u32 = 26;
 pub(crate) const RTNLGRP_NSID: u32 = 28;
 pub(crate) const RTNLGRP_NEXTHOP: u32 = 32;
+pub(crate) const RTNLGRP_BRVLAN: u32 = 33;
 
 pub(crate) const NLM_F_REQUEST: u16 = 0x1;
 pub(crate) const NLM_F_ACK: u16 = 0x4;

@@ -4,11 +4,11 @@ use super::super::message::Message;
 use super::super::numbers::{
     AF_BRIDGE, AF_MPLS, NHA_ID, NLM_F_APPEND, NLM_F_BULK, NLM_F_CREATE, NLM_F_REPLACE, RTM_DELLINK,
     RTM_DELMDB, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_DELRULE, RTM_DELTUNNEL, RTM_NEWMDB,
-    RTM_NEWNEIGH, RTM_NEWNEXTHOP, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWTUNNEL, RTM_SETLINK,
+    RTM_NEWNEIGH, RTM_NEWNEXTHOP, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWTUNNEL, RTM_NEWVLAN, RTM_SETLINK,
 };
 use super::super::{attribute::Attributes, neighbour, route, rule, u32_at};
 use crate::batch::Names;
-use crate::bridge::{MDB_HINTS, MdbEntry, PortVlans, VLAN_HINTS, VNI_HINTS, VniEntry};
+use crate::bridge::{MDB_HINTS, MdbEntry, PortVlans, VLAN_HINTS, VNI_HINTS, VlanOptions, VniEntry};
 use crate::error::Hints;
 use crate::neighbour::{FDB_HINTS, FLUSH_HINTS};
 use crate::nexthop::NexthopObject;
@@ -45,6 +45,7 @@ pub(super) fn doing(message: &Message<'_>, names: &Names) -> Option<String> {
         }
         RTM_NEWMDB => format!("{add} group {} of {}", MdbEntry::asked(payload)?, link()),
         RTM_DELMDB => format!("delete group {} of {}", MdbEntry::asked(payload)?, link()),
+        RTM_NEWVLAN => format!("change VLANs {} of {}", VlanOptions::read_all(payload).first()?, link()),
         RTM_SETLINK if of_bridge => format!("add VLANs {} to {}", vlans(payload)?, link()),
         RTM_DELLINK if of_bridge => format!("delete VLANs {} of {}", vlans(payload)?, link()),
         _ => return None,
@@ -85,6 +86,7 @@ pub(super) fn hints(message: &Message<'_>) -> Option<Hints<'static>> {
         RTM_NEWNEIGH | RTM_DELNEIGH => crate::neighbour::HINTS,
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => crate::nexthop::HINTS,
         RTM_NEWMDB | RTM_DELMDB => MDB_HINTS,
+        RTM_NEWVLAN => VLAN_HINTS,
         RTM_SETLINK | RTM_DELLINK if of_bridge => VLAN_HINTS,
         _ => return None,
     })

@@ -3,7 +3,7 @@
 //! Of `linux/rtnetlink.h`, `linux/lwtunnel.h` and those of its tunnels, `linux/fib_rules.h`, `linux/nexthop.h`,
 //! `linux/neighbour.h`, `linux/if_bridge.h` and `linux/if_link.h`.
 
-use super::Names;
+use super::{Names, RTM_GETVLAN, RTM_NEWVLAN};
 
 pub(crate) const AF_BRIDGE: u8 = 7;
 pub(crate) const AF_MPLS: u8 = 28;
@@ -273,6 +273,28 @@ pub(crate) const IFLA_BRIDGE_VLAN_TUNNEL_FLAGS: u16 = 3;
 pub(crate) const BRIDGE_FLAGS_SELF: u16 = 2;
 pub(crate) const BRIDGE_VLAN_INFO_RANGE_BEGIN: u16 = 8;
 pub(crate) const BRIDGE_VLAN_INFO_RANGE_END: u16 = 16;
+/// On a change: the VLANs are there, and only options are said.
+pub(crate) const BRIDGE_VLAN_INFO_ONLY_OPTS: u16 = 64;
+
+attributes! {
+    /// Of the VLANs of a bridge or port, and their options.
+    BRIDGE_VLANDB:
+    BRIDGE_VLANDB_ENTRY = 1,
+}
+
+attributes! {
+    /// Within `BRIDGE_VLANDB_ENTRY`.
+    BRIDGE_VLANDB_ENTRIES:
+    BRIDGE_VLANDB_ENTRY_INFO = 1,
+    BRIDGE_VLANDB_ENTRY_RANGE = 2,
+    BRIDGE_VLANDB_ENTRY_STATE = 3,
+    BRIDGE_VLANDB_ENTRY_TUNNEL_INFO = 4,
+    BRIDGE_VLANDB_ENTRY_MCAST_ROUTER = 6,
+    BRIDGE_VLANDB_ENTRY_MCAST_N_GROUPS = 7,
+    BRIDGE_VLANDB_ENTRY_MCAST_MAX_GROUPS = 8,
+    BRIDGE_VLANDB_ENTRY_NEIGH_SUPPRESS = 9,
+}
+pub(crate) const BRIDGE_VLANDB_TINFO_ID: u16 = 1;
 
 attributes! {
     /// Of a change to a bridge's multicast groups.
@@ -328,6 +350,7 @@ pub(super) fn layout(message: u16) -> Option<(Names, usize)> {
         RTM_NEWMDB..=RTM_GETMDB => (MDBA_SET, 8),
         RTM_NEWNEXTHOP..=RTM_GETNEXTHOP | RTM_NEWNEXTHOPBUCKET..=RTM_GETNEXTHOPBUCKET => (NHA, 8),
         RTM_NEWTUNNEL..=RTM_GETTUNNEL => (VXLAN_VNIFILTER, 8),
+        RTM_NEWVLAN..=RTM_GETVLAN => (BRIDGE_VLANDB, 8),
         _ => return None,
     })
 }
@@ -341,6 +364,7 @@ pub(super) fn inside(name: &str) -> Option<(Names, usize)> {
         "NDA_FDB_EXT_ATTRS" => NFEA,
         "NDTA_PARMS" => NDTPA,
         "MDBA_SET_ENTRY_ATTRS" => MDBE_ATTR,
+        "BRIDGE_VLANDB_ENTRY" => BRIDGE_VLANDB_ENTRIES,
         "VXLAN_VNIFILTER_ENTRY" => VXLAN_VNIFILTER_ENTRIES,
         _ => return None,
     };
