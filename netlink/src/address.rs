@@ -38,26 +38,35 @@ pub struct Address {
     /// The index of the link it belongs to. On input it is not looked at: the link is told apart.
     pub index: u32,
     /// The address and its network.
+    #[doc(alias = "IFA_LOCAL")]
     pub net: IpNet,
     /// The other end's address, on a link between two.
+    #[doc(alias = "IFA_ADDRESS")]
     pub peer: Option<IpAddr>,
     /// The address that reaches all of the network, where one was set (IPv4 only).
+    #[doc(alias = "IFA_BROADCAST")]
     pub broadcast: Option<IpAddr>,
     /// The name that old programs know it by, which begins with the link's (IPv4 only). On input `None` is
     /// the link's name.
+    #[doc(alias = "IFA_LABEL")]
     pub label: Option<String>,
     /// Where it is valid. On input `None` is the host for 127.0.0.0/8, and everywhere for all else; IPv6 takes
     /// none, the kernel sees it by the address.
     pub scope: Option<Scope>,
     /// How it came, and whether it can be used.
+    #[doc(alias = "IFA_FLAGS")]
     pub flags: AddressFlags,
     /// For how many seconds it is still there; `None` for ever.
+    #[doc(alias("valid_lft", "IFA_CACHEINFO"))]
     pub valid_lifetime: Option<u32>,
     /// For how many seconds new connections still use it; `None` for ever.
+    #[doc(alias = "preferred_lft")]
     pub preferred_lifetime: Option<u32>,
     /// The metric of the route to its network, where one was set.
+    #[doc(alias = "IFA_RT_PRIORITY")]
     pub metric: Option<u32>,
     /// Who made it, an `IFAPROT_` number; `None` for unknown (Linux 5.18).
+    #[doc(alias = "IFA_PROTO")]
     pub protocol: Option<u8>,
 }
 
@@ -201,33 +210,56 @@ bitflags! {
         /// Another address of the same network comes first.
         const SECONDARY = 0x1;
         /// Others on the link are not asked whether they have it.
+        #[doc(alias("IFA_F_NODAD", "nodad"))]
         const NODAD = 0x2;
         /// It can be used while others on the link are being asked whether they have it.
+        #[doc(alias("IFA_F_OPTIMISTIC", "optimistic"))]
         const OPTIMISTIC = 0x4;
         /// Another on the link has it.
+        #[doc(alias("IFA_F_DADFAILED", "dadfailed"))]
         const DADFAILED = 0x8;
         /// It is where a mobile host is at home.
+        #[doc(alias("IFA_F_HOMEADDRESS", "homeaddress"))]
         const HOMEADDRESS = 0x10;
         /// It is out of its time.
+        #[doc(alias("IFA_F_DEPRECATED", "deprecated"))]
         const DEPRECATED = 0x20;
         /// Others on the link are being asked whether they have it: it can't be used yet.
+        #[doc(alias("IFA_F_TENTATIVE", "tentative"))]
         const TENTATIVE = 0x40;
         /// It has no end of time.
+        #[doc(alias("IFA_F_PERMANENT", "permanent"))]
         const PERMANENT = 0x80;
         /// The kernel makes temporary addresses of its network.
+        #[doc(alias("IFA_F_MANAGETEMPADDR", "managetempaddr"))]
         const MANAGETEMPADDR = 0x100;
         /// No route to its network is added.
+        #[doc(alias("IFA_F_NOPREFIXROUTE", "noprefixroute"))]
         const NOPREFIXROUTE = 0x200;
         /// The link joins its group, an address for many.
+        #[doc(alias("IFA_F_MCAUTOJOIN", "mcautojoin"))]
         const MCAUTOJOIN = 0x400;
         /// It was made from the link's secret.
+        #[doc(alias("IFA_F_STABLE_PRIVACY", "stable_privacy"))]
         const STABLE_PRIVACY = 0x800;
 
         const _ = !0;
     }
 }
 
-/// Which addresses to list.
+/// Which addresses to list. The kernel knows links, families and namespaces; the rest is left out here.
+///
+/// ```no_run
+/// use netlink::{AddressFilter, AddressFlags, Handle, Scope};
+///
+/// let mut handle = Handle::open()?;
+/// let mut usable = AddressFilter::default();
+/// usable.index = Some(handle.link("eth0")?.index);
+/// usable.scope = Some(Scope::Universe);
+/// usable.without_flags = AddressFlags::TENTATIVE | AddressFlags::DEPRECATED;
+/// let addresses = handle.list_addresses(usable)?;
+/// # Ok::<(), netlink::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddressFilter {
@@ -235,6 +267,14 @@ pub struct AddressFilter {
     pub index: Option<u32>,
     /// Those of IPv4 or of IPv6.
     pub family: Option<Family>,
+    /// Those that are valid there.
+    pub scope: Option<Scope>,
+    /// Those that are in this network.
+    pub within: Option<IpNet>,
+    /// Those that have all of these flags, as the kernel tells them; no bit is any.
+    pub flags: AddressFlags,
+    /// Those that lack all of these flags: with [`TENTATIVE`](AddressFlags::TENTATIVE), those that can be used already.
+    pub without_flags: AddressFlags,
     /// Those in the namespace that this one knows by that id ([`Handle::netns_id`]).
     pub netns_id: Option<u32>,
 }
@@ -243,6 +283,10 @@ impl AddressFilter {
     fn matches(self, address: &Address) -> bool {
         self.index.is_none_or(|index| index == address.index)
             && self.family.is_none_or(|family| family == Family::of(address.net.address()))
+            && self.scope.is_none_or(|scope| address.scope == Some(scope))
+            && self.within.is_none_or(|net| net.contains(address.net.address()))
+            && address.flags.contains(self.flags)
+            && !address.flags.intersects(self.without_flags)
     }
 }
 
@@ -257,6 +301,7 @@ impl Handle {
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the link has it.
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    #[doc(alias = "AddrAdd")]
     pub fn add_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: &Address) -> Result<()> {
         let link = link.into();
         self.change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, link, address)
@@ -270,6 +315,7 @@ impl Handle {
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the link has that IPv6 address with another network, which
     /// the kernel would keep. (A [`Batch`](crate::Batch) doesn't look.)
+    #[doc(alias = "AddrReplace")]
     pub fn replace_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: &Address) -> Result<()> {
         let link = link.into();
         self.check_network(link, address)
@@ -284,6 +330,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or it hasn't that address.
+    #[doc(alias = "AddrDel")]
     pub fn delete_address<'a>(&mut self, link: impl Into<LinkRef<'a>>, address: &Address) -> Result<()> {
         let link = link.into();
         self.change_address(RTM_DELADDR, 0, link, address)
@@ -294,6 +341,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): addresses came and went each time the list was read.
+    #[doc(alias = "AddrList")]
     pub fn addresses(&mut self) -> Result<Vec<Address>> {
         self.list_addresses(AddressFilter::default())
     }

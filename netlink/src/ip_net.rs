@@ -113,6 +113,11 @@ impl IpNet {
         address.is_ipv4() == self.address.is_ipv4()
             && IpNet { address, prefix_len: self.prefix_len }.network() == self.network()
     }
+
+    /// Tells whether another network is this one, or a part of it.
+    pub fn contains_net(&self, other: IpNet) -> bool {
+        other.prefix_len >= self.prefix_len && self.contains(other.address)
+    }
 }
 
 fn width(address: IpAddr) -> u8 {
@@ -188,6 +193,10 @@ mod tests {
         assert!(net("0.0.0.0/0").contains("192.0.2.1".parse().unwrap()));
         assert!(!net("0.0.0.0/0").contains("::1".parse().unwrap()));
         assert!(!net("10.0.41.1/16").contains("10.1.0.0".parse().unwrap()));
+        assert!(net("10.0.41.1/16").contains_net(net("10.0.0.0/16")));
+        assert!(net("10.0.41.1/16").contains_net(net("10.0.7.0/24")));
+        assert!(!net("10.0.41.1/16").contains_net(net("10.0.0.0/8")));
+        assert!(!net("0.0.0.0/0").contains_net(net("::/0")));
     }
 
     /// 2014's package turned a mask that is no prefix into /0, silently.

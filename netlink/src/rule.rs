@@ -329,6 +329,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): rules came and went each time the list was read.
+    #[doc(alias = "RuleList")]
     pub fn rules(&mut self) -> Result<Vec<Rule>> {
         self.list_rules(RuleFilter::default())
     }
@@ -357,6 +358,7 @@ impl Handle {
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): there is the same with that priority.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its parts don't fit together.
+    #[doc(alias = "RuleAdd")]
     pub fn add_rule(&mut self, rule: &Rule) -> Result<()> {
         self.set_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule)
             .map_err(|failure| failure.when(format_args!("add rule {rule}"), HINTS))
@@ -369,6 +371,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is none.
+    #[doc(alias = "RuleDel")]
     pub fn delete_rule(&mut self, rule: &Rule) -> Result<()> {
         self.set_rule(RTM_DELRULE, 0, rule)
             .map_err(|failure| failure.when(format_args!("delete rule {rule}"), HINTS))

@@ -541,10 +541,10 @@ fn a_tunnel_that_is_changed_keeps_the_rest() -> Outcome {
 
 /// A kind that is written by hand is the one that the kernel knows.
 fn attributes_of_a_kind_are_written_and_read_raw() -> Outcome {
-    netns()?;
-    let mut handle = Handle::open()?;
     const IFLA_BR_AGEING_TIME: u16 = 4;
     const IFLA_BR_PRIORITY: u16 = 6;
+    netns()?;
+    let mut handle = Handle::open()?;
     handle.add_link(&AnyLink::new("t0", "bridge").data(|data| {
         data.u32(IFLA_BR_AGEING_TIME, 6000);
         data.u16(IFLA_BR_PRIORITY, 4096);

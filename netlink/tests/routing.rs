@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    AddressFilter, BpfProgram, Encap, ErrorKind, Family, Handle, IpEncap, IpNet, Link, MetricLocks, MplsHop,
-    MplsRoute, Neighbour, NeighbourFilter, NextHop, NexthopBucketFilter, NexthopFilter, NexthopMember,
-    NexthopObject, Resilient, Route, RouteFeatures, RouteFilter, RouteFlags, RouteKind, RouteMetrics,
-    RouteQuery, RouterPreference, Rule, RuleAction, RuleFilter, RuleFlags, Scope, Seg6, Seg6Action,
-    Seg6Local, Seg6Mode, Veth, protocol, table,
+    AddressFilter, AddressFlags, BpfProgram, Encap, ErrorKind, Family, Handle, IpEncap, IpNet, Link,
+    MetricLocks, MplsHop, MplsRoute, Neighbour, NeighbourFilter, NextHop, NexthopBucketFilter, NexthopFilter,
+    NexthopMember, NexthopObject, Resilient, Route, RouteFeatures, RouteFilter, RouteFlags, RouteKind,
+    RouteMetrics, RouteQuery, RouterPreference, Rule, RuleAction, RuleFilter, RuleFlags, Scope, Seg6,
+    Seg6Action, Seg6Local, Seg6Mode, Veth, protocol, table,
 };
 use nix::libc;
 use serde_json::Value;
@@ -365,6 +365,22 @@ fn lists_are_filtered() -> Outcome {
         Err(Stop::Failed("two lists of the same are never alike".to_owned()))
     };
     assert_eq!(count(&mut handle, |filter| filter.table = Some(900))?, 1);
+    for (set, told) in [
+        (
+            (|filter| filter.within = Some("10.8.0.0/14".parse().unwrap())) as fn(&mut RouteFilter),
+            "root 10.8.0.0/14",
+        ),
+        (|filter| filter.covering = Some("10.9.7.0/24".parse().unwrap()), "match 10.9.7.0/24"),
+        (|filter| filter.scope = Some(Scope::Link), "scope link"),
+        (|filter| filter.kind = Some(RouteKind::Broadcast), "type broadcast"),
+    ] {
+        let told = ip_json(&format!("-4 route show table all {told}"))?.len();
+        let mut filter = RouteFilter::default();
+        set(&mut filter);
+        filter.family = Some(Family::Ipv4);
+        assert_eq!(handle.list_routes(filter)?.len(), told, "{filter:?}");
+        assert!(told > 0, "{filter:?}");
+    }
     // The kernel says of a table without routes that there is none, if one family is asked for.
     assert_eq!(
         count(&mut handle, |filter| (filter.table, filter.family) = (Some(901), Some(Family::Ipv4)))?,
@@ -377,6 +393,26 @@ fn lists_are_filtered() -> Outcome {
     let told = ip_json("-4 route show table local proto kernel")?.len();
     assert_eq!(count(&mut handle, local)?, told);
     assert_eq!(count(&mut handle, |filter| filter.protocol = Some(99))?, 1);
+
+    let addresses = |handle: &mut Handle, set: fn(&mut AddressFilter)| -> Result<Vec<String>, Stop> {
+        let mut filter = AddressFilter::default();
+        set(&mut filter);
+        Ok(handle.list_addresses(filter)?.iter().map(ToString::to_string).collect())
+    };
+    assert_eq!(
+        addresses(&mut handle, |filter| filter.within = Some("10.0.0.0/8".parse().unwrap()))?,
+        ["10.0.0.1/24"]
+    );
+    let host = addresses(&mut handle, |filter| filter.scope = Some(Scope::Host))?;
+    assert_eq!(host, ["127.0.0.1/8", "::1/128"]);
+    let flags =
+        addresses(&mut handle, |filter| filter.flags = AddressFlags::NODAD | AddressFlags::PERMANENT)?;
+    assert!(
+        flags.contains(&"fd00::1/64".to_owned()) && !flags.contains(&"10.0.0.1/24".to_owned()),
+        "{flags:?}"
+    );
+    let without = addresses(&mut handle, |filter| filter.without_flags = AddressFlags::PERMANENT)?;
+    assert!(!without.contains(&"10.0.0.1/24".to_owned()), "{without:?}");
     assert_eq!(count(&mut handle, |filter| filter.gateway = Some([10, 0, 0, 2].into()))?, 1);
     assert_eq!(count(&mut handle, |filter| filter.device = Some(60_000)).unwrap_or_default(), 0);
     assert_eq!(count(&mut handle, |filter| filter.destination = Some("10.9.7.0/16".parse().unwrap()))?, 1);

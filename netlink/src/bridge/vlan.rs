@@ -343,6 +343,7 @@ impl Handle {
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): no VLAN has that number.
     /// [`Unsupported`](crate::ErrorKind::Unsupported): the link is no port, or this kernel has no VLANs on bridges.
+    #[doc(alias = "BridgeVlanAdd")]
     pub fn add_vlans<'a>(&mut self, port: impl Into<LinkRef<'a>>, vlans: &BridgeVlan) -> Result<()> {
         let port = port.into();
         self.set_vlans(port, |request, handle| vlans.request(request, handle, RTM_SETLINK, port))
@@ -353,6 +354,7 @@ impl Handle {
     ///
     /// # Errors
     /// As [`add_vlans`](Handle::add_vlans).
+    #[doc(alias = "BridgeVlanDel")]
     pub fn delete_vlans<'a>(&mut self, port: impl Into<LinkRef<'a>>, vlans: &BridgeVlan) -> Result<()> {
         let port = port.into();
         self.set_vlans(port, |request, handle| vlans.request(request, handle, RTM_DELLINK, port))
@@ -398,6 +400,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): links came and went each time the list was read.
+    #[doc(alias = "BridgeVlanList")]
     pub fn bridge_vlans(&mut self) -> Result<Vec<PortVlans>> {
         self.list_bridge_vlans(VlanFilter::default())
     }

@@ -87,6 +87,7 @@ pub struct VethPair {
 
 impl<'a, K: Pair<'a>> NewLink<'a, K> {
     /// Names the other end.
+    #[doc(alias = "VETH_INFO_PEER")]
     pub fn peer(mut self, name: impl Into<String>) -> NewLink<'a, K> {
         self.kind.peer().name = Some(name.into());
         self
@@ -124,6 +125,7 @@ impl<'a, K: Pair<'a>> NewLink<'a, K> {
     }
 
     /// Sets how many packets the other end queues.
+    #[doc(alias = "txqueuelen")]
     pub fn peer_queue_len(mut self, packets: u32) -> NewLink<'a, K> {
         self.kind.peer().queue_len = Some(packets);
         self

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn data_that_can_not_be_written_is_refused() {
-        assert!(Any::new("batadv").data(|data| data.bytes(1, &[0; 65_536])).check().is_err());
+        assert!(Any::new("batadv").data(|data| data.bytes(1, &vec![0; 65_536])).check().is_err());
         assert!(Any::new("").check().is_err());
     }
 }

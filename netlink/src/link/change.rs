@@ -91,6 +91,7 @@ impl<'a> LinkChange<'a> {
 
     /// Switches flags on or off. The kernel takes `UP`, `PROMISC`, `ALLMULTI`, `MULTICAST`, `NOARP` and a few more,
     /// and forgets the others.
+    #[doc(alias("promisc", "allmulticast", "arp"))]
     pub fn flag(mut self, flags: LinkFlags, on: bool) -> LinkChange<'a> {
         self.change |= flags;
         self.flags.set(flags, on);
@@ -104,6 +105,7 @@ impl<'a> LinkChange<'a> {
     }
 
     /// Notes something about it, of up to 255 bytes; nothing with an empty text.
+    #[doc(alias("IFLA_IFALIAS", "LinkSetAlias"))]
     pub fn alias(mut self, alias: impl Into<String>) -> LinkChange<'a> {
         self.alias = Some(alias.into());
         self
@@ -116,6 +118,7 @@ impl<'a> LinkChange<'a> {
     }
 
     /// Sets its hardware address.
+    #[doc(alias("IFLA_ADDRESS", "address"))]
     pub fn mac(mut self, mac: impl Into<MacAddress>) -> LinkChange<'a> {
         self.mac = Some(mac.into());
         self
@@ -128,17 +131,20 @@ impl<'a> LinkChange<'a> {
     }
 
     /// Takes it out of its bridge (or bond, ...).
+    #[doc(alias = "nomaster")]
     pub fn no_master(mut self) -> LinkChange<'a> {
         self.master = Some(NewMaster::None);
         self
     }
 
     /// Puts it into a group.
+    #[doc(alias = "LinkSetGroup")]
     pub fn group(self, group: u32) -> LinkChange<'a> {
         self.number(IFLA_GROUP, group)
     }
 
     /// Sets how many packets it queues.
+    #[doc(alias("IFLA_TXQLEN", "txqueuelen", "LinkSetTxQLen"))]
     pub fn queue_len(self, packets: u32) -> LinkChange<'a> {
         self.number(IFLA_TXQLEN, packets)
     }
@@ -169,18 +175,21 @@ impl<'a> LinkChange<'a> {
     }
 
     /// Moves it into the network namespace of a process; see [`Handle::set_netns_pid`].
+    #[doc(alias = "IFLA_NET_NS_PID")]
     pub fn netns_pid(mut self, pid: u32) -> LinkChange<'a> {
         self.netns = Some(Netns::Pid(pid));
         self
     }
 
     /// Moves it into a network namespace: an open `/proc/PID/ns/net` or `/run/netns/NAME`.
+    #[doc(alias = "IFLA_NET_NS_FD")]
     pub fn netns_fd(mut self, netns: &'a impl AsFd) -> LinkChange<'a> {
         self.netns = Some(Netns::Fd(netns.as_fd()));
         self
     }
 
     /// Chooses its index in the namespace that it is moved to (Linux 5.12).
+    #[doc(alias = "IFLA_NEW_IFINDEX")]
     pub fn new_index(self, index: u32) -> LinkChange<'a> {
         self.number(IFLA_NEW_IFINDEX, index)
     }
@@ -192,11 +201,13 @@ impl<'a> LinkChange<'a> {
     }
 
     /// Says whether it is connected, where its driver lets that be said (dummy, team, tap, ...).
+    #[doc(alias = "IFLA_CARRIER")]
     pub fn carrier(self, connected: bool) -> LinkChange<'a> {
         self.byte(IFLA_CARRIER, connected.into())
     }
 
     /// Keeps it down, or no longer, where its driver can (macvlan, vxlan).
+    #[doc(alias = "protodown")]
     pub fn proto_down(self, down: bool) -> LinkChange<'a> {
         self.byte(IFLA_PROTO_DOWN, down.into())
     }
@@ -220,6 +231,7 @@ impl<'a> LinkChange<'a> {
     }
 
     /// Says how it makes IPv6 addresses of its own.
+    #[doc(alias = "addrgenmode")]
     pub fn addr_gen_mode(mut self, mode: AddrGenMode) -> LinkChange<'a> {
         self.addr_gen_mode = Some(mode);
         self
@@ -233,6 +245,7 @@ impl<'a> LinkChange<'a> {
     }
 
     /// Attaches a BPF program that sees its packets first, in the place of another.
+    #[doc(alias("IFLA_XDP", "LinkSetXdpFd"))]
     pub fn xdp(mut self, program: &'a impl AsFd, flags: XdpFlags) -> LinkChange<'a> {
         self.xdp = Some(XdpChange { program: Some(program.as_fd()), flags });
         self
@@ -345,6 +358,7 @@ impl Handle {
     /// [`InvalidInput`](ErrorKind::InvalidInput): a name, MAC or MTU can't be.
     /// [`AlreadyExists`](ErrorKind::AlreadyExists): another link has that name.
     /// [`Busy`](ErrorKind::Busy): the link must be down for it.
+    #[doc(alias = "LinkModify")]
     pub fn change_link<'a>(&mut self, link: impl Into<LinkRef<'a>>, change: &LinkChange<'_>) -> Result<()> {
         const HINTS: Hints<'_> = &[TAKEN, (Errno::EBUSY, "the link is up")];
         let link = link.into();
@@ -408,6 +422,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound): there is no such link.
+    #[doc(alias = "LinkSetUp")]
     pub fn set_up<'a>(&mut self, link: impl Into<LinkRef<'a>>) -> Result<()> {
         self.switch(link.into(), LinkFlags::UP, "up")
     }
@@ -416,6 +431,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound): there is no such link.
+    #[doc(alias = "LinkSetDown")]
     pub fn set_down<'a>(&mut self, link: impl Into<LinkRef<'a>>) -> Result<()> {
         self.switch(link.into(), LinkFlags::empty(), "down")
     }
@@ -429,6 +445,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput): it is out of the link's range, which the error tells.
+    #[doc(alias = "LinkSetMTU")]
     pub fn set_mtu<'a>(&mut self, link: impl Into<LinkRef<'a>>, mtu: u32) -> Result<()> {
         let link = link.into();
         self.set_one(link, |request| request.u32(IFLA_MTU, mtu)).map_err(|failure| {
@@ -456,6 +473,7 @@ impl Handle {
     /// [`AlreadyExists`](ErrorKind::AlreadyExists): another link has that name.
     /// [`InvalidInput`](ErrorKind::InvalidInput): no link can have that name; 2014's cut it instead.
     /// [`Busy`](ErrorKind::Busy): it is up, and the kernel is old.
+    #[doc(alias = "LinkSetName")]
     pub fn rename<'a>(&mut self, link: impl Into<LinkRef<'a>>, name: &str) -> Result<()> {
         const HINTS: Hints<'_> = &[TAKEN, (Errno::EBUSY, "the link is up")];
         let link = link.into();
@@ -467,6 +485,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists): a link has that name.
+    #[doc(alias = "LinkAddAltName")]
     pub fn add_altname<'a>(&mut self, link: impl Into<LinkRef<'a>>, name: &str) -> Result<()> {
         let link = link.into();
         self.change_altname(RTM_NEWLINKPROP, link, name)
@@ -477,6 +496,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound): there is no such link, or it hasn't that name.
+    #[doc(alias = "LinkDelAltName")]
     pub fn delete_altname<'a>(&mut self, link: impl Into<LinkRef<'a>>, name: &str) -> Result<()> {
         const HINTS: Hints<'_> =
             &[(Errno::ENOENT, "the link doesn't have it"), (Errno::EINVAL, "it is the link's name")];
@@ -515,6 +535,7 @@ impl Handle {
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput): the address is a group's, or zero.
     /// [`Busy`](ErrorKind::Busy): the link must be down for this.
+    #[doc(alias = "LinkSetHardwareAddr")]
     pub fn set_mac<'a>(&mut self, link: impl Into<LinkRef<'a>>, mac: impl Into<MacAddress>) -> Result<()> {
         const HINTS: Hints<'_> = &[(Errno::EBUSY, "the link is up")];
         let (link, mac) = (link.into(), mac.into());
@@ -528,6 +549,7 @@ impl Handle {
     /// [`NotFound`](ErrorKind::NotFound): there is no such link.
     /// [`InvalidInput`](ErrorKind::InvalidInput) or [`Unsupported`](ErrorKind::Unsupported):
     /// the master takes no ports, or not this one.
+    #[doc(alias("LinkSetMaster", "enslave"))]
     pub fn set_master<'a, 'b>(
         &mut self,
         link: impl Into<LinkRef<'a>>,
@@ -547,6 +569,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound): there is no such link.
+    #[doc(alias("LinkSetNoMaster", "nomaster"))]
     pub fn clear_master<'a>(&mut self, link: impl Into<LinkRef<'a>>) -> Result<()> {
         let link = link.into();
         self.set_one(link, |request| request.u32(IFLA_MASTER, 0))
@@ -590,6 +613,7 @@ impl Handle {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound): there is no such link or process.
     /// [`AlreadyExists`](ErrorKind::AlreadyExists): the name is taken there.
+    #[doc(alias = "LinkSetNsPid")]
     pub fn set_netns_pid<'a>(&mut self, link: impl Into<LinkRef<'a>>, pid: u32) -> Result<()> {
         self.set_netns(link.into(), Netns::Pid(pid), format_args!("process {pid}"))
     }
@@ -600,6 +624,7 @@ impl Handle {
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput): the descriptor is not a network namespace's.
     /// [`AlreadyExists`](ErrorKind::AlreadyExists): the name is taken there.
+    #[doc(alias = "LinkSetNsFd")]
     pub fn set_netns_fd<'a>(&mut self, link: impl Into<LinkRef<'a>>, netns: impl AsFd) -> Result<()> {
         let fd = netns.as_fd();
         self.set_netns(link.into(), Netns::Fd(fd), format_args!("descriptor {}", fd.as_raw_fd()))

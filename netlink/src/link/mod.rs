@@ -47,120 +47,175 @@ use crate::wire::{self, Request};
 #[non_exhaustive]
 pub struct Link {
     /// The number that names it within its network namespace for as long as it lives there.
+    #[doc(alias = "ifindex")]
     pub index: u32,
     /// Its name, of at most 15 bytes. The kernel takes nearly any bytes: what is not UTF-8 is a mark here (U+FFFD), and
     /// such a link is found by its index only.
+    #[doc(alias = "IFLA_IFNAME")]
     pub name: String,
     /// More names it can be found by, of at most 127 bytes.
+    #[doc(alias = "IFLA_PROP_LIST")]
     pub altnames: Vec<String>,
     /// What somebody noted about it.
+    #[doc(alias = "IFLA_IFALIAS")]
     pub alias: Option<String>,
     /// What made it, and how; `None` for hardware and loopback.
+    #[doc(alias = "IFLA_INFO_KIND")]
     pub kind: Option<LinkKind>,
     /// The longest packet it sends, in bytes.
+    #[doc(alias = "IFLA_MTU")]
     pub mtu: u32,
     /// The least that `mtu` can be.
+    #[doc(alias = "IFLA_MIN_MTU")]
     pub min_mtu: Option<u32>,
     /// The most that `mtu` can be; `None` where there is no limit.
+    #[doc(alias = "IFLA_MAX_MTU")]
     pub max_mtu: Option<u32>,
     /// Its hardware address, where that is one of six bytes.
+    #[doc(alias = "IFLA_ADDRESS")]
     pub mac: Option<MacAddress>,
     /// The hardware address that reaches all its neighbours, where that is one of six bytes.
+    #[doc(alias = "IFLA_BROADCAST")]
     pub broadcast: Option<MacAddress>,
     /// Its hardware address, where that has more or less than six bytes: a tunnel's own end (4 or 16), InfiniBand's (20).
+    #[doc(alias = "IFLA_ADDRESS")]
     pub long_address: Option<Vec<u8>>,
     /// The hardware address that reaches all its neighbours, where that has more or less than six bytes: a tunnel's other
     /// end.
+    #[doc(alias = "IFLA_BROADCAST")]
     pub long_broadcast: Option<Vec<u8>>,
     /// What the administrator and the driver have switched on.
     pub flags: LinkFlags,
     /// Whether it can carry packets now.
+    #[doc(alias = "IFLA_OPERSTATE")]
     pub oper_state: OperState,
     /// The index of the bridge (or bond, ...) it is a port of.
+    #[doc(alias = "IFLA_MASTER")]
     pub master: Option<u32>,
     /// The index of the link it is tied to: a veth's other end, a VLAN's parent.
+    #[doc(alias = "IFLA_LINK")]
     pub peer: Option<u32>,
     /// The namespace that `peer` is in, by this namespace's number for it; `None` for this one.
+    #[doc(alias = "IFLA_LINK_NETNSID")]
     pub peer_netns_id: Option<u32>,
     /// The kind of hardware, an `ARPHRD_` number: 1 is Ethernet, 772 loopback.
+    #[doc(alias = "ifi_type")]
     pub layer: u16,
     /// How it queues packets: `noqueue`, `fq_codel`, ...
+    #[doc(alias = "IFLA_QDISC")]
     pub qdisc: Option<String>,
     /// How many packets it queues.
+    #[doc(alias("IFLA_TXQLEN", "txqueuelen"))]
     pub queue_len: u32,
     /// How many queues it has for sending.
+    #[doc(alias = "IFLA_NUM_TX_QUEUES")]
     pub tx_queues: u32,
     /// How many queues it has for receiving.
+    #[doc(alias = "IFLA_NUM_RX_QUEUES")]
     pub rx_queues: u32,
     /// The group it was put into, which is 0 at first.
+    #[doc(alias = "IFLA_GROUP")]
     pub group: u32,
     /// How many wanted it to receive everybody's packets.
+    #[doc(alias = "IFLA_PROMISCUITY")]
     pub promiscuity: u32,
     /// The longest packet it takes to be cut into segments by itself, in bytes.
+    #[doc(alias = "IFLA_GSO_MAX_SIZE")]
     pub gso_max_size: Option<u32>,
     /// The most segments that it cuts a packet into.
+    #[doc(alias = "IFLA_GSO_MAX_SEGS")]
     pub gso_max_segs: Option<u32>,
     /// The longest packet that is put together of received ones, in bytes (Linux 5.19).
+    #[doc(alias = "IFLA_GRO_MAX_SIZE")]
     pub gro_max_size: Option<u32>,
     /// As `gso_max_size`, of IPv4 packets (Linux 6.3).
+    #[doc(alias = "IFLA_GSO_IPV4_MAX_SIZE")]
     pub gso_ipv4_max_size: Option<u32>,
     /// As `gro_max_size`, of IPv4 packets (Linux 6.3).
+    #[doc(alias = "IFLA_GRO_IPV4_MAX_SIZE")]
     pub gro_ipv4_max_size: Option<u32>,
     /// The longest packet that its hardware cuts into segments, in bytes (Linux 5.18).
+    #[doc(alias = "IFLA_TSO_MAX_SIZE")]
     pub tso_max_size: Option<u32>,
     /// The most segments that its hardware cuts a packet into (Linux 5.18).
+    #[doc(alias = "IFLA_TSO_MAX_SEGS")]
     pub tso_max_segs: Option<u32>,
     /// What its master has to say about it.
+    #[doc(alias = "IFLA_INFO_SLAVE_KIND")]
     pub port: Option<Port>,
     /// The hardware address that it was made with, where it has one (Linux 5.6).
+    #[doc(alias = "IFLA_PERM_ADDRESS")]
     pub perm_mac: Option<MacAddress>,
     /// How many wanted it to receive all groups' packets (Linux 6.0).
+    #[doc(alias = "IFLA_ALLMULTI")]
     pub allmulti: Option<u32>,
     /// Whether it is connected.
+    #[doc(alias = "IFLA_CARRIER")]
     pub carrier: Option<bool>,
     /// How often that changed.
+    #[doc(alias = "IFLA_CARRIER_CHANGES")]
     pub carrier_changes: Option<u32>,
     /// How often it was connected.
+    #[doc(alias = "IFLA_CARRIER_UP_COUNT")]
     pub carrier_up_count: Option<u32>,
     /// How often it was disconnected.
+    #[doc(alias = "IFLA_CARRIER_DOWN_COUNT")]
     pub carrier_down_count: Option<u32>,
     /// What becomes of it when it is connected.
+    #[doc(alias = "IFLA_LINKMODE")]
     pub mode: LinkMode,
     /// Whether a program keeps it down.
+    #[doc(alias = "IFLA_PROTO_DOWN")]
     pub proto_down: Option<bool>,
     /// The reasons for that, a bit each.
     pub proto_down_reason: Option<u32>,
     /// The BPF programs that see its packets first.
+    #[doc(alias = "IFLA_XDP")]
     pub xdp: Option<Xdp>,
     /// What IPv6 has to say about it; `None` where it has no IPv6.
+    #[doc(alias = "IFLA_AF_SPEC")]
     pub inet6: Option<Inet6Link>,
     /// The network card's port that it is: the same for all links of it.
+    #[doc(alias = "IFLA_PHYS_PORT_ID")]
     pub phys_port_id: Option<Vec<u8>>,
     /// What that port is called: `p1`.
+    #[doc(alias = "IFLA_PHYS_PORT_NAME")]
     pub phys_port_name: Option<String>,
     /// The switch that it is a port of, in hardware: the same for all ports of it.
+    #[doc(alias = "IFLA_PHYS_SWITCH_ID")]
     pub phys_switch_id: Option<Vec<u8>>,
     /// The device that it belongs to: `0000:02:00.0` (Linux 5.14).
+    #[doc(alias = "IFLA_PARENT_DEV_NAME")]
     pub parent_dev: Option<String>,
     /// What that device is attached to: `pci` (Linux 5.14).
+    #[doc(alias = "IFLA_PARENT_DEV_BUS_NAME")]
     pub parent_bus: Option<String>,
     /// The namespace that it is in, where it was asked for by this namespace's number for that.
+    #[doc(alias = "IFLA_TARGET_NETNSID")]
     pub netns_id: Option<u32>,
     /// The namespace that it goes to, in the news that it leaves.
+    #[doc(alias = "IFLA_NEW_NETNSID")]
     pub new_netns_id: Option<u32>,
     /// The index that it has there.
+    #[doc(alias = "IFLA_NEW_IFINDEX")]
     pub new_index: Option<u32>,
     /// Whether it can't leave its namespace (Linux 6.15).
+    #[doc(alias = "IFLA_NETNS_IMMUTABLE")]
     pub netns_immutable: Option<bool>,
     /// How much room it wants before packets, in bytes (Linux 6.17).
+    #[doc(alias = "IFLA_HEADROOM")]
     pub headroom: Option<u16>,
     /// How much room it wants behind packets, in bytes (Linux 6.17).
+    #[doc(alias = "IFLA_TAILROOM")]
     pub tailroom: Option<u16>,
     /// How many virtual functions its card has, where that was [asked for](LinkFilter::vfs).
+    #[doc(alias = "IFLA_NUM_VF")]
     pub num_vfs: Option<u32>,
     /// Its card's virtual functions, where they were [asked for](LinkFilter::vfs).
+    #[doc(alias = "IFLA_VFINFO_LIST")]
     pub vfs: Vec<Vf>,
     /// What it sent and received, where it was [asked for](LinkFilter::stats).
+    #[doc(alias = "IFLA_STATS64")]
     pub stats: Option<LinkStats>,
 }
 
@@ -186,6 +241,7 @@ impl Handle {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): no link can have that name.
+    #[doc(alias("LinkByName", "LinkByIndex"))]
     pub fn link<'a>(&mut self, link: impl Into<LinkRef<'a>>) -> Result<Link> {
         let link = link.into();
         self.find(link, false).map_err(|failure| failure.when(format_args!("find {link}"), &[]))
@@ -226,6 +282,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): links came and went each time the list was read.
+    #[doc(alias = "LinkList")]
     pub fn links(&mut self) -> Result<Vec<Link>> {
         self.list_links(LinkFilter::default())
     }
@@ -258,6 +315,7 @@ impl Handle {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
     /// [`Unsupported`](crate::ErrorKind::Unsupported): it is hardware, or loopback.
+    #[doc(alias = "LinkDel")]
     pub fn delete_link<'a>(&mut self, link: impl Into<LinkRef<'a>>) -> Result<()> {
         let link = link.into();
         self.try_delete_link(link).map_err(|failure| failure.when(format_args!("delete {link}"), DELETING))

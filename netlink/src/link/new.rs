@@ -84,6 +84,7 @@ impl<'a, K> NewLink<'a, K> {
     }
 
     /// Chooses its index; the kernel takes the next free one otherwise.
+    #[doc(alias = "ifindex")]
     pub fn index(mut self, index: u32) -> NewLink<'a, K> {
         self.index = Some(index);
         self
@@ -99,6 +100,7 @@ impl<'a, K> NewLink<'a, K> {
     }
 
     /// Sets its hardware address; the kernel makes one at random otherwise, or takes that of the link below.
+    #[doc(alias("IFLA_ADDRESS", "address"))]
     pub fn mac(mut self, mac: impl Into<MacAddress>) -> NewLink<'a, K> {
         self.mac = Some(mac.into());
         self
@@ -118,6 +120,7 @@ impl<'a, K> NewLink<'a, K> {
     /// Makes it in the network namespace of a process. The link below, if it has one, stays here.
     ///
     /// What [`Handle::add_link`] then returns has its name and no more: only a handle of that namespace can tell.
+    #[doc(alias = "IFLA_NET_NS_PID")]
     pub fn netns_pid(mut self, pid: u32) -> NewLink<'a, K> {
         self.netns = Some(Netns::Pid(pid));
         self
@@ -125,6 +128,7 @@ impl<'a, K> NewLink<'a, K> {
 
     /// Makes it in a network namespace: an open `/proc/PID/ns/net` or `/run/netns/NAME`. The link below, if it has
     /// one, stays here.
+    #[doc(alias = "IFLA_NET_NS_FD")]
     pub fn netns_fd(mut self, netns: &'a impl AsFd) -> NewLink<'a, K> {
         self.netns = Some(Netns::Fd(netns.as_fd()));
         self
@@ -137,12 +141,14 @@ impl<'a, K> NewLink<'a, K> {
     }
 
     /// Sets how many packets it queues.
+    #[doc(alias("IFLA_TXQLEN", "txqueuelen"))]
     pub fn queue_len(mut self, packets: u32) -> NewLink<'a, K> {
         self.queue_len = Some(packets);
         self
     }
 
     /// Sets how many queues it has for sending and for receiving.
+    #[doc(alias("IFLA_NUM_TX_QUEUES", "IFLA_NUM_RX_QUEUES", "numtxqueues", "numrxqueues"))]
     pub fn queues(mut self, tx: u32, rx: u32) -> NewLink<'a, K> {
         self.queues = Some((tx, rx));
         self
@@ -315,6 +321,7 @@ impl Handle {
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such master, link below or process.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): a name, MAC, MTU, descriptor or option can't be.
     /// [`Unsupported`](crate::ErrorKind::Unsupported): this kernel doesn't know that kind.
+    #[doc(alias = "LinkAdd")]
     pub fn add_link<K: Kind>(&mut self, link: &NewLink<'_, K>) -> Result<Link> {
         self.try_add_link(link).map_err(|failure| {
             let hints = if K::FORGETS { CREATING_TUNNEL } else { CREATING };

@@ -32,21 +32,25 @@ impl MonitorBuilder {
     }
 
     /// Hears of links, and of ports of bridges.
+    #[doc(alias = "LinkSubscribe")]
     pub fn links(self) -> MonitorBuilder {
         self.with(&[RTNLGRP_LINK], &[List::Links])
     }
 
     /// Hears of addresses, IPv4 and IPv6.
+    #[doc(alias = "AddrSubscribe")]
     pub fn addresses(self) -> MonitorBuilder {
         self.with(&[RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR], &[List::Addresses])
     }
 
     /// Hears of routes, IPv4 and IPv6.
+    #[doc(alias = "RouteSubscribe")]
     pub fn routes(self) -> MonitorBuilder {
         self.with(&[RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE], &[List::Routes])
     }
 
     /// Hears of neighbours, and of what bridges forward where (FDB).
+    #[doc(alias = "NeighSubscribe")]
     pub fn neighbours(self) -> MonitorBuilder {
         self.with(&[RTNLGRP_NEIGH], &[List::Neighbours, List::Fdb])
     }

@@ -201,6 +201,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): neighbours came and went each time the list was read.
+    #[doc(alias = "NeighList")]
     pub fn neighbours(&mut self) -> Result<Vec<Neighbour>> {
         self.list_neighbours(NeighbourFilter::default())
     }
@@ -248,6 +249,7 @@ impl Handle {
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the link has it.
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    #[doc(alias = "NeighAdd")]
     pub fn add_neighbour<'a>(&mut self, link: impl Into<LinkRef<'a>>, neighbour: &Neighbour) -> Result<()> {
         self.set_neighbour(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, link.into(), neighbour, "add")
     }
@@ -256,6 +258,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    #[doc(alias = "NeighSet")]
     pub fn replace_neighbour<'a>(
         &mut self,
         link: impl Into<LinkRef<'a>>,
@@ -280,6 +283,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    #[doc(alias = "NeighAppend")]
     pub fn append_neighbour<'a>(
         &mut self,
         link: impl Into<LinkRef<'a>>,
@@ -292,6 +296,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or no such neighbour.
+    #[doc(alias = "NeighDel")]
     pub fn delete_neighbour<'a>(
         &mut self,
         link: impl Into<LinkRef<'a>>,

@@ -28,6 +28,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): that is not a network namespace.
+    #[doc(alias = "GetNetNsIdByFd")]
     pub fn netns_id(&mut self, netns: impl AsFd) -> Result<Option<u32>> {
         self.try_netns_id(netns.as_fd())
             .map_err(|failure| failure.when("ask for the id of a network namespace", HINTS))
@@ -50,6 +51,7 @@ impl Handle {
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the namespace has an id.
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied): it needs `CAP_NET_ADMIN`.
+    #[doc(alias = "SetNetNsIdByFd")]
     pub fn set_netns_id(&mut self, netns: impl AsFd, id: Option<u32>) -> Result<u32> {
         let netns = netns.as_fd();
         let id_to_say = id.map_or_else(|| "an id".to_owned(), |id| format!("id {id}"));

@@ -285,6 +285,7 @@ impl Handle {
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied): entering needs `CAP_SYS_ADMIN`,
     /// both here and in the user namespace that owns the network namespace.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): the descriptor is not a network namespace's.
+    #[doc(alias = "NewHandleAt")]
     pub fn open_in(netns: impl AsFd) -> Result<Handle> {
         open_within(netns.as_fd(), Handle::try_open)
             .map_err(|failure| failure.when("open a netlink socket in another network namespace", ENTERING))

@@ -47,46 +47,64 @@ use crate::wire::{self, Request};
 #[non_exhaustive]
 pub struct Route {
     /// Where it leads: `0.0.0.0/0` or `::/0` is everywhere. The host's bits are masked.
+    #[doc(alias = "RTA_DST")]
     pub destination: IpNet,
     /// The neighbour who takes the packets further; `None` where the destination is on the link.
     /// An IPv4 route may go by an IPv6 neighbour.
+    #[doc(alias("RTA_GATEWAY", "RTA_VIA"))]
     pub gateway: Option<IpAddr>,
     /// The index of the link it goes by.
+    #[doc(alias("RTA_OIF", "dev"))]
     pub device: Option<u32>,
     /// The own address that packets start from, unless their program chose another.
+    #[doc(alias = "RTA_PREFSRC")]
     pub source: Option<IpAddr>,
     /// Which of several routes to the same place is taken: that with the least.
+    #[doc(alias = "RTA_PRIORITY")]
     pub metric: Option<u32>,
     /// The table it is in; [`table::MAIN`](crate::table::MAIN) is the main one.
+    #[doc(alias = "RTA_TABLE")]
     pub table: u32,
     /// What happens to packets.
+    #[doc(alias = "rtm_type")]
     pub kind: RouteKind,
     /// Where it is valid. On input `None` is as ip-route(8) chooses.
+    #[doc(alias = "rtm_scope")]
     pub scope: Option<Scope>,
     /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to delete, anyone.
+    #[doc(alias = "rtm_protocol")]
     pub protocol: Option<u8>,
     /// The neighbours that share the packets, where there are several.
+    #[doc(alias = "RTA_MULTIPATH")]
     pub hops: Vec<NextHop>,
     /// The number of the [next hop object](crate::NexthopObject) that it goes by. The object says gateway, link, ways
     /// and encapsulation: on input those here are not looked at then.
+    #[doc(alias("RTA_NH_ID", "nhid"))]
     pub nexthop_id: Option<u32>,
     /// The network that packets must come from (IPv6; needs a kernel with subtrees).
+    #[doc(alias = "RTA_SRC")]
     pub from: Option<IpNet>,
     /// The type of service that packets must have (IPv4).
     pub tos: u8,
     /// The index of the link that the packet came in by: in answers to [`route_get`](Handle::route_get) only.
+    #[doc(alias = "RTA_IIF")]
     pub input: Option<u32>,
     /// Its state, and how its gateway is looked up.
     pub flags: RouteFlags,
     /// For how many seconds it is still there (IPv6); `None` for ever.
+    #[doc(alias = "RTA_EXPIRES")]
     pub expires: Option<u32>,
     /// Which of several routers is taken (IPv6). On input `None` is medium; IPv6 always tells one.
+    #[doc(alias = "RTA_PREF")]
     pub preference: Option<RouterPreference>,
     /// The realms of its packets (IPv4): where they come from in the upper 16 bits, where they go in the lower.
+    #[doc(alias = "RTA_FLOW")]
     pub realms: Option<u32>,
     /// What connections over it begin with and are held to.
+    #[doc(alias = "RTA_METRICS")]
     pub metrics: Option<Box<RouteMetrics>>,
     /// What its packets are wrapped into.
+    #[doc(alias = "RTA_ENCAP")]
     pub encap: Option<Box<Encap>>,
 }
 
@@ -436,7 +454,16 @@ pub(crate) const CHANGING: Hints<'static> = &[
     (Errno::EHOSTUNREACH, "no link that is up leads to the gateway"),
 ];
 
-/// Which routes to list.
+/// Which routes to list. The kernel knows table, family, device, protocol and kind; the rest is left out here.
+///
+/// ```no_run
+/// use netlink::{Handle, RouteFilter};
+///
+/// let mut covering = RouteFilter::default();
+/// covering.covering = Some("10.0.41.2".parse()?);
+/// let best = Handle::open()?.list_routes(covering)?.into_iter().max_by_key(|route| route.destination.prefix_len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteFilter {
@@ -450,8 +477,17 @@ pub struct RouteFilter {
     pub protocol: Option<u8>,
     /// Those that do this with packets.
     pub kind: Option<RouteKind>,
+    /// Those that are valid there.
+    pub scope: Option<Scope>,
     /// Those that lead to exactly this network.
+    #[doc(alias = "exact")]
     pub destination: Option<IpNet>,
+    /// Those that lead to this network or a part of it.
+    #[doc(alias = "root")]
+    pub within: Option<IpNet>,
+    /// Those that lead to all of this network: the one that packets to it take is the longest.
+    #[doc(alias = "match")]
+    pub covering: Option<IpNet>,
     /// Those by this neighbour.
     pub gateway: Option<IpAddr>,
 }
@@ -498,7 +534,10 @@ impl RouteFilter {
             && self.device.is_none_or(goes_by)
             && self.protocol.is_none_or(|protocol| route.protocol == Some(protocol))
             && self.kind.is_none_or(|kind| kind == route.kind)
+            && self.scope.is_none_or(|scope| route.scope == Some(scope))
             && self.destination.is_none_or(|destination| destination.network() == route.destination)
+            && self.within.is_none_or(|net| net.contains_net(route.destination))
+            && self.covering.is_none_or(|net| route.destination.contains_net(net))
             && self.gateway.is_none_or(by_neighbour)
     }
 }
@@ -508,6 +547,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): routes came and went each time the list was read.
+    #[doc(alias = "RouteList")]
     pub fn routes(&mut self) -> Result<Vec<Route>> {
         self.list_routes(RouteFilter { table: Some(RT_TABLE_MAIN.into()), ..RouteFilter::default() })
     }
@@ -516,6 +556,7 @@ impl Handle {
     ///
     /// # Errors
     /// Those of [`routes`](Handle::routes).
+    #[doc(alias = "RouteListFiltered")]
     pub fn list_routes(&mut self, filter: RouteFilter) -> Result<Vec<Route>> {
         let all = filter.wants_all();
         let read = |message: &Message<'_>, slot: &mut Slot<Route>| filter.read_into(all, message, slot);
@@ -547,6 +588,7 @@ impl Handle {
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): there is one to the same place with that metric.
     /// [`Unreachable`](crate::ErrorKind::Unreachable): no link leads to the gateway, or it is down.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its parts don't fit together.
+    #[doc(alias = "RouteAdd")]
     pub fn add_route(&mut self, route: &Route) -> Result<()> {
         self.set_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route)
             .map_err(|failure| failure.when(format_args!("add route {route}"), HINTS))
@@ -557,6 +599,7 @@ impl Handle {
     /// # Errors
     /// [`Unreachable`](crate::ErrorKind::Unreachable): no link leads to the gateway, or it is down.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its parts don't fit together.
+    #[doc(alias = "RouteReplace")]
     pub fn replace_route(&mut self, route: &Route) -> Result<()> {
         self.set_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route)
             .map_err(|failure| failure.when(format_args!("replace route {route}"), HINTS))
@@ -566,6 +609,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is none. Otherwise as [`replace_route`](Handle::replace_route).
+    #[doc(alias = "RouteChange")]
     pub fn change_route(&mut self, route: &Route) -> Result<()> {
         self.set_route(RTM_NEWROUTE, NLM_F_REPLACE, route)
             .map_err(|failure| failure.when(format_args!("change route {route}"), CHANGING))
@@ -577,6 +621,7 @@ impl Handle {
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): there is this very route.
     /// Otherwise as [`add_route`](Handle::add_route).
+    #[doc(alias = "RouteAppend")]
     pub fn append_route(&mut self, route: &Route) -> Result<()> {
         self.set_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, route)
             .map_err(|failure| failure.when(format_args!("append route {route}"), HINTS))
@@ -602,6 +647,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such route.
+    #[doc(alias = "RouteDel")]
     pub fn delete_route(&mut self, route: &Route) -> Result<()> {
         self.set_route(RTM_DELROUTE, 0, route)
             .map_err(|failure| failure.when(format_args!("delete route {route}"), HINTS))

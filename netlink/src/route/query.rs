@@ -167,6 +167,7 @@ impl Handle {
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied): it is prohibited.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): it is dropped (blackhole), or no packet can come so.
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+    #[doc(alias = "RouteGet")]
     pub fn route_get(&mut self, query: impl Into<RouteQuery>) -> Result<Route> {
         let query = query.into();
         let doing = format_args!("ask for the route to {}", query.destination);

@@ -198,6 +198,7 @@ impl Handle {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
     /// [`Interrupted`](crate::ErrorKind::Interrupted): classes came and went each time the list was read.
+    #[doc(alias = "ClassList")]
     pub fn classes<'a>(&mut self, link: impl Into<LinkRef<'a>>) -> Result<Vec<Class>> {
         let link = link.into();
         match self.index_of(link) {
@@ -231,6 +232,7 @@ impl Handle {
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): there is one of that name.
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or parent.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be, or aren't of its qdisc's kind.
+    #[doc(alias = "ClassAdd")]
     pub fn add_class<'a>(&mut self, link: impl Into<LinkRef<'a>>, class: &Class) -> Result<Class> {
         self.make_class("add", NLM_F_CREATE | NLM_F_EXCL, link.into(), class)
     }
@@ -280,6 +282,7 @@ impl Handle {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or class.
     /// [`Busy`](crate::ErrorKind::Busy): filters lead to it, or classes are below.
+    #[doc(alias = "ClassDel")]
     pub fn delete_class<'a>(&mut self, link: impl Into<LinkRef<'a>>, class: TcHandle) -> Result<()> {
         let link = link.into();
         let mut request = self.room();

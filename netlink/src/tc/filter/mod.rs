@@ -300,6 +300,7 @@ impl Handle {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
     /// [`Interrupted`](crate::ErrorKind::Interrupted): filters came and went each time the list was read.
+    #[doc(alias = "FilterList")]
     pub fn filters<'a>(&mut self, place: impl Into<Place<'a>>, parent: TcHandle) -> Result<Vec<Filter>> {
         self.list_filters(place, parent, FilterFilter::default())
     }
@@ -347,6 +348,7 @@ impl Handle {
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
     /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): there is no such qdisc, or its options can't be.
+    #[doc(alias = "FilterAdd")]
     pub fn add_filter<'a>(&mut self, place: impl Into<Place<'a>>, filter: &Filter) -> Result<Filter> {
         self.make_filter("add", NLM_F_CREATE | NLM_F_EXCL, place.into(), filter)
     }
@@ -401,6 +403,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or filter.
+    #[doc(alias = "FilterDel")]
     pub fn delete_filter<'a>(&mut self, place: impl Into<Place<'a>>, filter: &Filter) -> Result<()> {
         let place = place.into();
         let mut request = self.room();

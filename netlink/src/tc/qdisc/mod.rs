@@ -329,6 +329,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted): qdiscs came and went each time the list was read.
+    #[doc(alias = "QdiscList")]
     pub fn qdiscs(&mut self) -> Result<Vec<Qdisc>> {
         self.list_qdiscs(QdiscFilter::default())
     }
@@ -360,6 +361,7 @@ impl Handle {
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or class.
     /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be.
+    #[doc(alias = "QdiscAdd")]
     pub fn add_qdisc<'a>(&mut self, link: impl Into<LinkRef<'a>>, qdisc: &Qdisc) -> Result<Qdisc> {
         self.make_qdisc("add", NLM_F_CREATE | NLM_F_EXCL, link.into(), qdisc)
     }
@@ -370,6 +372,7 @@ impl Handle {
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or class.
     /// [`Unsupported`](crate::ErrorKind::Unsupported): the kernel doesn't know the kind.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be.
+    #[doc(alias = "QdiscReplace")]
     pub fn replace_qdisc<'a>(&mut self, link: impl Into<LinkRef<'a>>, qdisc: &Qdisc) -> Result<Qdisc> {
         self.make_qdisc("replace", NLM_F_CREATE | NLM_F_REPLACE, link.into(), qdisc)
     }
@@ -379,6 +382,7 @@ impl Handle {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or qdisc.
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput): its options can't be, or it is of another kind.
+    #[doc(alias = "QdiscChange")]
     pub fn change_qdisc<'a>(&mut self, link: impl Into<LinkRef<'a>>, qdisc: &Qdisc) -> Result<Qdisc> {
         self.make_qdisc("change", 0, link.into(), qdisc)
     }
@@ -412,6 +416,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link or qdisc.
+    #[doc(alias = "QdiscDel")]
     pub fn delete_qdisc<'a>(&mut self, link: impl Into<LinkRef<'a>>, qdisc: TcHandle) -> Result<()> {
         let link = link.into();
         let mut request = self.room();
