@@ -216,8 +216,8 @@ impl Batch<'_> {
 
     /// Makes the changes, and tells how each one went, in their order.
     ///
-    /// Where an answer is lost or doesn't come, nobody knows whether that change was made: its error says so. Those that
-    /// had not been sent by then are not made. The batch is empty then, and can collect others.
+    /// Where an answer is lost or doesn't come, nobody knows whether that change was made: its error says so. Those
+    /// that had not been sent by then are not made. The batch is empty then, and can collect others.
     #[must_use = "each change may have failed"]
     pub fn send(&mut self) -> Vec<Result<()>> {
         let mut operations = mem::take(&mut self.operations).into_iter();

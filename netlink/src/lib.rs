@@ -25,7 +25,7 @@
 //! | `ip route`, `ip route get` | [`Handle::routes`], [`add_route`](Handle::add_route), [`route_get`](Handle::route_get) |
 //! | `ip rule`, `ip nexthop` | [`Handle::rules`], [`add_rule`](Handle::add_rule), [`add_nexthop`](Handle::add_nexthop) |
 //! | `ip neighbour` | [`Handle::neighbours`], [`add_neighbour`](Handle::add_neighbour) |
-//! | `bridge fdb`, `vlan`, `mdb` | [`Handle::fdb`], [`bridge_vlans`](Handle::bridge_vlans), [`mdb`](Handle::mdb) |
+//! | `bridge fdb`, `vlan`, `mdb` | [`Handle::fdb`], [`bridge_vlans`](Handle::bridge_vlans), [`vlan_options`](Handle::vlan_options), [`mdb`](Handle::mdb) |
 //! | `tc` | [`Handle::add_qdisc`], [`add_class`](Handle::add_class), [`add_filter`](Handle::add_filter), [`tc`] |
 //! | `ip netns` | [`Netns`] |
 //! | `ip monitor` | [`Monitor`] |
@@ -34,6 +34,8 @@
 //! | `genl` | [`generic`]; [`raw`] for what this crate has no type for |
 //!
 //! Of each object, `links` and the like list all, `list_links` those that a filter wants, and `dump_links` one at a time.
+//!
+//! What takes a descriptor takes all that has one by reference: `&Netns`, `&OwnedFd`, `&File`.
 //!
 //! Every [`Error`] tells what, on what and why, with the kernel's own words:
 //!

@@ -1,7 +1,7 @@
 //! Who made a route, rule, next hop object or neighbour: the `RTPROT_` numbers ([ip-route(8)], `protocol`).
 //!
-//! From [`STATIC`] on the kernel doesn't look at them: a program that takes a number of its own finds what it made, and deletes
-//! no more than that.
+//! From [`STATIC`] on the kernel doesn't look at them: a program that takes a number of its own finds what it made, and
+//! deletes no more than that.
 //!
 //! ```
 //! use netlink::{RouteFilter, protocol};

@@ -73,7 +73,8 @@ pub struct Rule {
     pub suppress_prefix_len: Option<u32>,
     /// A route that is found counts only if its link is not in this group.
     pub suppress_group: Option<u32>,
-    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to delete, anyone.
+    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to
+    /// delete, anyone.
     pub protocol: Option<u8>,
     /// Whether it is for what does not match, and its state.
     pub flags: RuleFlags,
@@ -366,8 +367,8 @@ impl Handle {
 
     /// Deletes a rule: the first that has all that is said.
     ///
-    /// The kernel doesn't look whether it is one for all packets but these ([`RuleFlags::INVERT`]), and takes a priority
-    /// of 0 for any: say more of it where there may be others like it.
+    /// The kernel doesn't look whether it is one for all packets but these ([`RuleFlags::INVERT`]), and takes a
+    /// priority of 0 for any: say more of it where there may be others like it.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is none.

@@ -1,12 +1,14 @@
 //! Many changes at once: each one's result, in a network namespace of its own.
 
+mod common;
+
 use std::process::ExitCode;
 
+use common::{connected, net};
 use grounds::{Outcome, Stop, netns, tests};
 use netlink::tc::TcHandle;
 use netlink::{
-    AnyLink, Bridge, ErrorKind, Handle, IpNet, Link, LinkChange, Neighbour, Netns, Route, RouteFilter, Veth,
-    kind,
+    AnyLink, Bridge, ErrorKind, Handle, IpNet, LinkChange, Neighbour, Netns, Route, RouteFilter, Veth, kind,
 };
 
 fn main() -> ExitCode {
@@ -22,21 +24,6 @@ fn main() -> ExitCode {
         a_batch_that_is_dropped_is_not_made,
         a_handle_works_on_after_a_batch,
     ])
-}
-
-fn net(text: &str) -> IpNet {
-    text.parse().unwrap()
-}
-
-fn connected() -> Result<(Handle, Link), Stop> {
-    netns()?;
-    let mut handle = Handle::open()?;
-    handle.add_veth(&Veth::new("v0").peer("v1"))?;
-    handle.add_address("v0", &net("10.0.0.1/24").into())?;
-    handle.set_up("v0")?;
-    handle.set_up("v1")?;
-    let link = handle.link("v0")?;
-    Ok((handle, link))
 }
 
 /// Routes to different networks of table 500.

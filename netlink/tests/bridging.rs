@@ -1,16 +1,18 @@
 //! Neighbours, and what bridges and VXLAN links know: what is sent to the kernel comes back the same, and iproute2
 //! agrees. Each test in a network namespace of its own.
 
-use std::net::IpAddr;
+mod common;
+
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use common::{connected, ip};
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::port::{MulticastRouter, PortState};
 use netlink::{
-    Bridge, BridgeVlan, BridgeVlanFlags, ErrorKind, Family, FdbEntry, FdbFilter, FdbFlush, Handle, IpNet,
-    Link, MacAddress, MdbEntry, MdbFilter, MdbMode, Neighbour, NeighbourFilter, NeighbourFlags,
-    NeighbourState, NeighbourTable, NexthopObject, Veth, VlanFilter, VlanOptions, VlanTunnel, VniEntry,
+    Bridge, BridgeVlan, BridgeVlanFlags, ErrorKind, Family, FdbEntry, FdbFilter, FdbFlush, Handle, Link,
+    MacAddress, MdbEntry, MdbFilter, MdbMode, Neighbour, NeighbourFilter, NeighbourFlags, NeighbourState,
+    NeighbourTable, NexthopObject, Veth, VlanFilter, VlanOptions, VlanTunnel, VniEntry,
 };
 use serde_json::Value;
 
@@ -37,14 +39,6 @@ fn main() -> ExitCode {
     ])
 }
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn net(text: &str) -> IpNet {
-    text.parse().unwrap()
-}
-
 fn mac(last: u8) -> MacAddress {
     [2, 0, 0, 0, 7, last].into()
 }
@@ -62,18 +56,6 @@ fn bridged() -> Result<(Handle, Link, Link), Stop> {
     handle.set_up("br0")?;
     let port = handle.link("v0")?;
     Ok((handle, bridge, port))
-}
-
-/// A pair of links that are up, `v0` with 10.0.0.1/24.
-fn connected() -> Result<(Handle, Link), Stop> {
-    netns()?;
-    let mut handle = Handle::open()?;
-    handle.add_veth(&Veth::new("v0").peer("v1"))?;
-    handle.add_address("v0", &net("10.0.0.1/24").into())?;
-    handle.set_up("v0")?;
-    handle.set_up("v1")?;
-    let link = handle.link("v0")?;
-    Ok((handle, link))
 }
 
 fn run(program: &str, arguments: &str) -> Result<std::process::Output, Stop> {

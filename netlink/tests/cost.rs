@@ -3,6 +3,8 @@
 // An allocator that counts.
 #![allow(unsafe_code)]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::env;
@@ -13,6 +15,7 @@ use std::os::unix::process::parent_id;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use common::net;
 use floor::Floor;
 use grounds::faults::Steps;
 use grounds::{Outcome, Stop, netns, tests};
@@ -83,10 +86,6 @@ fn main() -> ExitCode {
         the_system_calls_are_those_of_the_floor,
         a_containers_network_takes_the_messages_of_the_floor,
     ])
-}
-
-fn net(text: &str) -> IpNet {
-    text.parse().unwrap()
 }
 
 /// A namespace with a link that is up, and a bridge.

@@ -1,5 +1,7 @@
 //! Sockets of all sorts, made here and found again; ss(8) agrees.
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -8,11 +10,12 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, ExitCode};
 
+use common::net;
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::diag::{
     Diag, InetFilter, InetProtocol, InetSocket, SocketState, States, UnixFilter, UnixKind, UnixName,
 };
-use netlink::{ErrorKind, Family, Handle, IpNet, Netns};
+use netlink::{ErrorKind, Family, Handle, Netns};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 
 fn main() -> ExitCode {
@@ -30,10 +33,6 @@ fn main() -> ExitCode {
         what_a_filter_can_not_ask_is_refused,
         unix_sockets_are_found_with_names_and_peers,
     ])
-}
-
-fn net(text: &str) -> IpNet {
-    text.parse().unwrap()
 }
 
 /// A namespace with a loopback that is up.

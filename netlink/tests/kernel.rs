@@ -3,17 +3,19 @@
 //! Tests that open by telling a story keep a bug of Docker's 2014 package, or of a library after
 //! it, from coming back.
 
+mod common;
+
 use std::fs::{self, File};
-use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::fs::MetadataExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use common::{connected, ip, net};
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    Bridge, ErrorKind, Handle, IpNet, Link, LinkFlags, MacAddress, NextHop, Route, RouteKind, Scope, Veth,
+    Bridge, ErrorKind, Handle, IpNet, LinkFlags, MacAddress, NextHop, Route, RouteKind, Scope, Veth,
 };
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
@@ -71,26 +73,6 @@ fn main() -> ExitCode {
         a_link_that_is_moved_by_an_alternative_name_keeps_its_own,
         a_missing_privilege_is_told,
     ])
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn net(text: &str) -> IpNet {
-    text.parse().unwrap()
-}
-
-/// A pair of links that are up, `v0` with 10.0.0.1/24.
-fn connected() -> Result<(Handle, Link), Stop> {
-    netns()?;
-    let mut handle = Handle::open()?;
-    handle.add_veth(&Veth::new("v0").peer("v1"))?;
-    handle.add_address("v0", &net("10.0.0.1/24").into())?;
-    handle.set_up("v0")?;
-    handle.set_up("v1")?;
-    let link = handle.link("v0")?;
-    Ok((handle, link))
 }
 
 /// Another new network namespace.

@@ -1,13 +1,15 @@
 //! Kinds of links: all that can be said of each goes to the kernel and comes back the same, and iproute2 agrees.
 
+mod common;
 #[path = "common/oracle.rs"]
 mod oracle;
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::thread;
 
+use common::ip;
 use grounds::{Outcome, Stop, ignored, netns, root, tests};
 use netlink::kind::{
     self, AdSelect, ArpAllTargets, ArpValidate, BondMode, DontFragment, FailOverMac, HsrProtocol,
@@ -64,10 +66,6 @@ fn main() -> ExitCode {
         a_refused_option_is_named,
         options_of_another_kind_are_told,
     ])
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
 }
 
 /// A handle in a new namespace, with a link `low` for others to be on.

@@ -1,10 +1,13 @@
 //! What changes is told: in its order, once the socket hears; overruns too, and what is there.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use common::net;
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
     AsyncMonitor, Bridge, BridgeVlan, ErrorKind, Event, Handle, IpNet, Link, MdbEntry, Monitor, Netns,
@@ -35,10 +38,6 @@ fn main() -> ExitCode {
 
 /// Long enough for a machine that is ten times slower: nobody waits for it where all is well.
 const LONG: Duration = Duration::from_secs(60);
-
-fn net(text: &str) -> IpNet {
-    text.parse().unwrap()
-}
 
 fn ip(arguments: &[&str]) -> Outcome {
     let output = Command::new("ip").args(arguments).output()?;

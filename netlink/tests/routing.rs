@@ -1,20 +1,22 @@
 //! Routes, rules and next hop objects: what is sent to the kernel comes back the same, and iproute2 agrees. Each test in
 //! a network namespace of its own.
 
+mod common;
+
 use std::fs;
-use std::net::IpAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use grounds::{Outcome, Stop, ignored, netns, tests};
+use common::{ip, net};
+use grounds::{Outcome, Stop, ignored, tests};
 use netlink::{
-    AddressFilter, AddressFlags, BpfProgram, Encap, ErrorKind, Family, Handle, IpEncap, IpNet, Link,
-    MetricLocks, MplsHop, MplsRoute, Neighbour, NeighbourFilter, NextHop, NexthopBucketFilter, NexthopFilter,
+    AddressFilter, AddressFlags, BpfProgram, Encap, ErrorKind, Family, Handle, IpEncap, Link, MetricLocks,
+    MplsHop, MplsRoute, Neighbour, NeighbourFilter, NextHop, NexthopBucketFilter, NexthopFilter,
     NexthopMember, NexthopObject, Resilient, Route, RouteFeatures, RouteFilter, RouteFlags, RouteKind,
     RouteMetrics, RouteQuery, RouterPreference, Rule, RuleAction, RuleFilter, RuleFlags, Scope, Seg6,
-    Seg6Action, Seg6Local, Seg6Mode, Veth, protocol, table,
+    Seg6Action, Seg6Local, Seg6Mode, protocol, table,
 };
 use nix::libc;
 use serde_json::Value;
@@ -50,26 +52,13 @@ fn main() -> ExitCode {
     ])
 }
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn net(text: &str) -> IpNet {
-    text.parse().unwrap()
-}
-
 /// A pair of links that are up, `v0` with an address of each family.
 fn connected() -> Result<(Handle, Link), Stop> {
-    netns()?;
-    let mut handle = Handle::open()?;
-    handle.add_veth(&Veth::new("v0").peer("v1"))?;
-    handle.add_address("v0", &net("10.0.0.1/24").into())?;
+    let (mut handle, _) = common::connected()?;
     let mut v6: netlink::Address = net("fd00::1/64").into();
     v6.flags = netlink::AddressFlags::NODAD;
     handle.add_address("v0", &v6)?;
     handle.set_up("lo")?;
-    handle.set_up("v0")?;
-    handle.set_up("v1")?;
     let link = handle.link("v0")?;
     Ok((handle, link))
 }

@@ -170,8 +170,8 @@ impl Batch<'_> {
         self.push_on(link, |requests, _| write_one(requests, link, fill), doing)
     }
 
-    /// Deletes all links of a group, as [`Handle::delete_group`](crate::Handle::delete_group) does; here a group without
-    /// links is [`NotFound`](crate::ErrorKind::NotFound).
+    /// Deletes all links of a group, as [`Handle::delete_group`](crate::Handle::delete_group) does; here a group
+    /// without links is [`NotFound`](crate::ErrorKind::NotFound).
     pub fn delete_group(&mut self, group: u32) -> &mut Self {
         self.push(
             |requests, _| link::write_delete_group(requests, group),

@@ -132,7 +132,8 @@ impl Batch<'_> {
         )
     }
 
-    /// Adds or changes an address of a bridge's port or VXLAN link, as [`Handle::replace_fdb`](crate::Handle::replace_fdb) does.
+    /// Adds or changes an address of a bridge's port or VXLAN link, as
+    /// [`Handle::replace_fdb`](crate::Handle::replace_fdb) does.
     pub fn replace_fdb<'l>(&mut self, link: impl Into<LinkRef<'l>>, entry: &FdbEntry) -> &mut Self {
         let link = link.into();
         self.push_on(

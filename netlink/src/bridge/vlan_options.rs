@@ -153,8 +153,8 @@ impl fmt::Display for VlanOptions {
 }
 
 impl Handle {
-    /// Changes what a bridge has to say about VLANs of itself or of a port, which must be there. What is `None` stays as
-    /// it is.
+    /// Changes what a bridge has to say about VLANs of itself or of a port, which must be there. What is `None` stays
+    /// as it is.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.

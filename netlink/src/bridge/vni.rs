@@ -20,7 +20,8 @@ use crate::wire::{Request, u32_at};
 
 const HEADER: usize = 8;
 
-/// Networks that a VXLAN link of many networks (`external vnifilter`) takes packets of ([bridge(8)], `vni`; Linux 5.18).
+/// Networks that a VXLAN link of many networks (`external vnifilter`) takes packets of ([bridge(8)], `vni`; Linux
+/// 5.18).
 ///
 /// [bridge(8)]: https://man7.org/linux/man-pages/man8/bridge.8.html
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -77,11 +77,12 @@ pub struct Link {
     /// The hardware address that reaches all its neighbours, where that is one of six bytes.
     #[doc(alias = "IFLA_BROADCAST")]
     pub broadcast: Option<MacAddress>,
-    /// Its hardware address, where that has more or less than six bytes: a tunnel's own end (4 or 16), InfiniBand's (20).
+    /// Its hardware address, where that has more or less than six bytes: a tunnel's own end (4 or 16), InfiniBand's
+    /// (20).
     #[doc(alias = "IFLA_ADDRESS")]
     pub long_address: Option<Vec<u8>>,
-    /// The hardware address that reaches all its neighbours, where that has more or less than six bytes: a tunnel's other
-    /// end.
+    /// The hardware address that reaches all its neighbours, where that has more or less than six bytes: a tunnel's
+    /// other end.
     #[doc(alias = "IFLA_BROADCAST")]
     pub long_broadcast: Option<Vec<u8>>,
     /// What the administrator and the driver have switched on.

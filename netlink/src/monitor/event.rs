@@ -75,8 +75,8 @@ pub enum Object {
     Filter(Box<Filter>),
     /// Multicast groups that a bridge knows: mostly one, and all of a bridge that were there already.
     Mdb(Vec<MdbEntry>),
-    /// VLANs of a bridge or a port, and what the bridge has to say about them: mostly one or a row of them, and all of a
-    /// link that were there already.
+    /// VLANs of a bridge or a port, and what the bridge has to say about them: mostly one or a row of them, and all of
+    /// a link that were there already.
     BridgeVlans(Vec<VlanOptions>),
     /// The id of another network namespace.
     NetnsId(u32),

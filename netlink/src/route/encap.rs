@@ -105,7 +105,8 @@ impl Hash for BpfProgram {
     }
 }
 
-/// A BPF program that routes or traffic control run. Two are equal if they have the same name: the kernel tells no more of one.
+/// A BPF program that routes or traffic control run. Two are equal if they have the same name: the kernel tells no more
+/// of one.
 #[derive(Clone)]
 pub struct BpfProgram {
     name: String,

@@ -71,7 +71,8 @@ pub struct Route {
     /// Where it is valid. On input `None` is as ip-route(8) chooses.
     #[doc(alias = "rtm_scope")]
     pub scope: Option<Scope>,
-    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to delete, anyone.
+    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to
+    /// delete, anyone.
     #[doc(alias = "rtm_protocol")]
     pub protocol: Option<u8>,
     /// The neighbours that share the packets, where there are several.

@@ -33,7 +33,8 @@ pub struct MplsRoute {
     pub hops: Vec<MplsHop>,
     /// Whether the packet's time to live is taken over when its last label goes; `None` as the namespace says.
     pub ttl_propagate: Option<bool>,
-    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to delete, anyone.
+    /// Who made it, a number of [`protocol`](crate::protocol). On input `None` is [`BOOT`](crate::protocol::BOOT); to
+    /// delete, anyone.
     pub protocol: Option<u8>,
 }
 

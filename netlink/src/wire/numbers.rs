@@ -1,6 +1,7 @@
 //! The kernel's numbers, with the names that errors show.
 //!
-//! Of `linux/netlink.h`, `linux/rtnetlink.h` and `linux/if_addr.h`, with those of links apart; only those in use, and all of one type, which the C library's are not.
+//! Of `linux/netlink.h`, `linux/rtnetlink.h` and `linux/if_addr.h`, with those of links apart; only those in use, and
+//! all of one type, which the C library's are not.
 
 use super::tc;
 
