@@ -69,7 +69,7 @@ pub struct Rule {
     pub dscp: Option<u8>,
     /// The realms of its packets (IPv4): where they come from in the upper 16 bits, where they go in the lower.
     pub realms: Option<u32>,
-    /// A route that is found counts only if its prefix is longer than this.
+    /// A route that is found counts only if its prefix is longer than this, in bits.
     pub suppress_prefix_len: Option<u32>,
     /// A route that is found counts only if its link is not in this group.
     pub suppress_group: Option<u32>,

@@ -32,17 +32,17 @@ pub struct Bond {
     pub mode: Option<BondMode>,
     /// The index of the port in use, where one is; 0 on input is the kernel's choice.
     pub active_slave: Option<u32>,
-    /// How often ports are looked at; 0 is never.
+    /// How often ports are looked at, in milliseconds; 0 is never.
     pub miimon: Option<u32>,
-    /// How long a port must be up before it is used, a multiple of `miimon`.
+    /// How long a port must be up before it is used, a multiple of `miimon`, in milliseconds.
     pub updelay: Option<u32>,
-    /// How long a port must be down before it isn't, a multiple of `miimon`.
+    /// How long a port must be down before it isn't, a multiple of `miimon`, in milliseconds.
     pub downdelay: Option<u32>,
-    /// How long to wait between telling neighbours of a new port, a multiple of `miimon`.
+    /// How long to wait between telling neighbours of a new port, a multiple of `miimon`, in milliseconds.
     pub peer_notif_delay: Option<u32>,
     /// Whether drivers say if a port is up; always, since Linux 6.18.
     pub use_carrier: Option<bool>,
-    /// How often neighbours are asked to see whether ports work; 0 is never.
+    /// How often neighbours are asked to see whether ports work, in milliseconds; 0 is never.
     pub arp_interval: Option<u32>,
     /// Those neighbours. What is said takes the place of all before; 16 at most.
     pub arp_ip_targets: Option<Vec<Ipv4Addr>>,

@@ -88,15 +88,15 @@ pub struct Bridge {
     pub mcast_last_member_count: Option<u32>,
     /// How often it asks at first.
     pub mcast_startup_query_count: Option<u32>,
-    /// How long it waits between those when somebody leaves.
+    /// How long it waits between those when somebody leaves, in hundredths of a second.
     pub mcast_last_member_interval: Option<u64>,
-    /// After what time a member is gone.
+    /// After what time a member is gone, in hundredths of a second.
     pub mcast_membership_interval: Option<u64>,
-    /// After what time another who asks is gone.
+    /// After what time another who asks is gone, in hundredths of a second.
     pub mcast_querier_interval: Option<u64>,
     /// How long it waits between questions; a second at least.
     pub mcast_query_interval: Option<u64>,
-    /// How long it waits for answers.
+    /// How long it waits for answers, in hundredths of a second.
     pub mcast_query_response_interval: Option<u64>,
     /// How long it waits between questions at first; a second at least.
     pub mcast_startup_query_interval: Option<u64>,
@@ -124,11 +124,11 @@ pub struct Bridge {
     pub topology_change: Option<bool>,
     /// *Read*: whether this bridge saw it change.
     pub topology_change_detected: Option<bool>,
-    /// *Read*: time left until it speaks.
+    /// *Read*: time left until it speaks, in hundredths of a second.
     pub hello_timer: Option<u64>,
-    /// *Read*: time left until it tells of a change again.
+    /// *Read*: time left until it tells of a change again, in hundredths of a second.
     pub tcn_timer: Option<u64>,
-    /// *Read*: time left until the change is over.
+    /// *Read*: time left until the change is over, in hundredths of a second.
     pub topology_change_timer: Option<u64>,
     /// *Read*: time left until old addresses are looked for.
     pub gc_timer: Option<u64>,

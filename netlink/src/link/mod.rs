@@ -65,10 +65,10 @@ pub struct Link {
     /// The longest packet it sends, in bytes.
     #[doc(alias = "IFLA_MTU")]
     pub mtu: u32,
-    /// The least that `mtu` can be.
+    /// The least that `mtu` can be, in bytes.
     #[doc(alias = "IFLA_MIN_MTU")]
     pub min_mtu: Option<u32>,
-    /// The most that `mtu` can be; `None` where there is no limit.
+    /// The most that `mtu` can be, in bytes; `None` where there is no limit.
     #[doc(alias = "IFLA_MAX_MTU")]
     pub max_mtu: Option<u32>,
     /// Its hardware address, where that is one of six bytes.

@@ -97,11 +97,11 @@ pub struct BridgePort {
     pub topology_change_ack: Option<bool>,
     /// *Read*: whether there is something to be told.
     pub config_pending: Option<bool>,
-    /// *Read*: time left until the root isn't there any more.
+    /// *Read*: time left until the root isn't there any more, in hundredths of a second.
     pub message_age_timer: Option<u64>,
-    /// *Read*: time left until it forwards.
+    /// *Read*: time left until it forwards, in hundredths of a second.
     pub forward_delay_timer: Option<u64>,
-    /// *Read*: time left until it speaks.
+    /// *Read*: time left until it speaks, in hundredths of a second.
     pub hold_timer: Option<u64>,
     /// *Read*: how many hosts are tracked on it.
     pub mcast_eht_hosts_count: Option<u32>,

@@ -28,7 +28,7 @@ pub struct Fq {
     pub flow_limit: Option<u32>,
     /// How many bytes a flow sends before it is another's turn.
     pub quantum: Option<u32>,
-    /// The same for a flow's first turn.
+    /// The same for a flow's first turn, in bytes.
     pub initial_quantum: Option<u32>,
     /// Whether flows are paced.
     pub pacing: Option<bool>,

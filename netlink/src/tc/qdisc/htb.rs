@@ -91,7 +91,7 @@ pub struct HtbClass {
     /// How much may go out at once at its rate, in bytes; on input `None` is 1600 and what goes out in a nanosecond,
     /// as tc(8) chooses. What is read may be some bytes more at more than 15 megabytes per second.
     pub burst: Option<u32>,
-    /// The same at its ceiling.
+    /// The same at its ceiling, in bytes.
     pub ceil_burst: Option<u32>,
     /// How many bytes it sends before it is another's turn; `None` is its rate divided by that of the qdisc.
     pub quantum: Option<u32>,
