@@ -22,7 +22,7 @@
 //! | `ip link` | [`Handle::links`], [`add_link`](Handle::add_link), [`change_link`](Handle::change_link), [`delete_link`](Handle::delete_link); kinds and their options in [`kind`] |
 //! | `ip link set type bridge_slave` | [`Handle::change_port`], [`port`] |
 //! | `ip address` | [`Handle::addresses`], [`add_address`](Handle::add_address) |
-//! | `ip route`, `ip route get` | [`Handle::routes`], [`add_route`](Handle::add_route), [`route_get`](Handle::route_get) |
+//! | `ip route`, `ip route get` | [`Handle::routes`], [`add_route`](Handle::add_route), [`route_get`](Handle::route_get); [`table`], [`protocol`] |
 //! | `ip rule`, `ip nexthop` | [`Handle::rules`], [`add_rule`](Handle::add_rule), [`add_nexthop`](Handle::add_nexthop) |
 //! | `ip neighbour` | [`Handle::neighbours`], [`add_neighbour`](Handle::add_neighbour) |
 //! | `bridge fdb`, `vlan`, `mdb` | [`Handle::fdb`], [`bridge_vlans`](Handle::bridge_vlans), [`vlan_options`](Handle::vlan_options), [`mdb`](Handle::mdb) |

@@ -60,7 +60,7 @@ fn a_listening_socket_is_found_with_all_it_has() -> Outcome {
     assert_eq!(found.local, listener.local_addr()?);
     assert_eq!((found.remote.ip(), found.remote.port()), (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     assert_eq!(found.inode, inode(&listener)?);
-    assert_eq!((found.uid, found.interface), (0, None));
+    assert_eq!((found.uid, found.device), (0, None));
     assert_eq!((found.receive_queue, found.send_queue), (0, 128));
     assert_eq!(found.mark, Some(77));
     assert!(found.cookie != 0);
@@ -144,7 +144,7 @@ fn every_condition_of_a_filter_leaves_out_what_does_not_hold() -> Outcome {
         let mut filter = InetFilter::tcp();
         filter.local_ports = Some(mine..=mine);
         let found = one(diag.list_inet(&filter)?);
-        assert_eq!(found.interface, Some(1));
+        assert_eq!(found.device, Some(1));
         found.cookie
     };
     let holds: [Fill; 10] = [
@@ -154,7 +154,7 @@ fn every_condition_of_a_filter_leaves_out_what_does_not_hold() -> Outcome {
         |filter, _, _| filter.local = Some(net("127.0.0.0/8")),
         |filter, _, _| filter.remote = Some(net("127.0.0.1/32")),
         |filter, _, _| filter.local = Some(net("0.0.0.0/0")),
-        |filter, _, _| filter.interface = Some(1),
+        |filter, _, _| filter.device = Some(1),
         |filter, _, _| filter.mark = Some((0x15, 0xff)),
         |filter, _, _| filter.mark = Some((0x10, 0xf0)),
         |filter, _, _| filter.states = States::ESTABLISHED | States::LISTEN,
@@ -165,7 +165,7 @@ fn every_condition_of_a_filter_leaves_out_what_does_not_hold() -> Outcome {
         |filter, mine, _| filter.remote_ports = Some(mine..=mine),
         |filter, _, _| filter.local = Some(net("10.0.0.0/8")),
         |filter, _, _| filter.remote = Some(net("127.0.0.2/32")),
-        |filter, _, _| filter.interface = Some(99),
+        |filter, _, _| filter.device = Some(99),
         |filter, _, _| filter.mark = Some((0x16, 0xff)),
         |filter, _, _| filter.family = Some(Family::Ipv6),
         |filter, _, _| filter.states = States::TIME_WAIT,

@@ -20,8 +20,8 @@ use netlink::kind::{
 use netlink::port::MulticastRouter;
 use netlink::{
     AnyLink, Bareudp, Bond, Bridge, Dummy, ErrorKind, Geneve, Gre, Handle, Hsr, Ifb, IpTunnel, Ipvlan, Link,
-    LinkKind, MacAddress, Macvlan, Netkit, NewLink, Nlmon, Team, Veth, Vlan, Vrf, Vti, Vxcan, Vxlan,
-    Wireguard, Xfrm,
+    LinkKind, MacAddress, Macvlan, Neighbour, Netkit, NewLink, Nlmon, Team, Veth, Vlan, Vrf, Vti, Vxcan,
+    Vxlan, Wireguard, Xfrm,
 };
 use nix::sched::{CloneFlags, unshare};
 use oracle::{agrees, ip_link};
@@ -572,6 +572,18 @@ fn an_address_that_is_no_mac_is_read() -> Outcome {
     assert_eq!(link.long_address.as_deref(), Some(&[10, 0, 0, 1][..]));
     assert_eq!(link.long_broadcast.as_deref(), Some(&[10, 0, 0, 3][..]));
     agrees(&ip_link("t0")?, &[("/address", json!("10.0.0.1")), ("/broadcast", json!("10.0.0.3"))]);
+
+    // One of many ends keeps its neighbours' ends as their hardware addresses.
+    let many = handle.add_link(&Gre::new("t1", ip("0.0.0.0")).local(ip("10.0.0.1")).up());
+    let many = match many {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Err(ignored(error.to_string())),
+        many => many?,
+    };
+    let mut neighbour = Neighbour::new(ip("192.0.2.9"));
+    neighbour.long_address = Some(vec![10, 0, 0, 9]);
+    handle.add_neighbour(&many, &neighbour)?;
+    let found = handle.neighbour(&many, ip("192.0.2.9"))?;
+    assert_eq!((found.mac, found.long_address), (None, neighbour.long_address));
     Ok(())
 }
 

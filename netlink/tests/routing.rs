@@ -602,7 +602,7 @@ fn labels_have_routes() -> Outcome {
     if fs::write("/proc/sys/net/mpls/platform_labels", "1000").is_err() {
         return Err(ignored("this kernel has no routes of MPLS"));
     }
-    let mut swap = MplsRoute::new(100, MplsHop::via(ip("10.0.0.2"), [200, 300]).dev(link.index));
+    let mut swap = MplsRoute::new(100, MplsHop::via(ip("10.0.0.2"), [200, 300]).dev(&link));
     (swap.ttl_propagate, swap.protocol) = (Some(false), Some(4));
     let mut pop = MplsRoute::new(101, MplsHop::via(ip("fd00::2"), []).dev(link.index));
     pop.protocol = Some(3);
@@ -761,7 +761,7 @@ fn rules_that_can_not_be_are_told() -> Outcome {
 
 fn next_hops_come_back_and_routes_go_by_them() -> Outcome {
     let (mut handle, link) = connected()?;
-    let chosen = handle.add_nexthop(&NexthopObject::via(ip("10.0.0.2"), link.index))?;
+    let chosen = handle.add_nexthop(&NexthopObject::via(ip("10.0.0.2"), &link))?;
     assert!(chosen > 0);
     let found = handle.nexthop(chosen)?;
     assert_eq!(

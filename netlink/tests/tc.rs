@@ -658,7 +658,7 @@ fn a_shared_block_is_one_for_two_links() -> Outcome {
     qdisc.ingress_block = Some(22);
     assert_eq!(handle.add_qdisc("v0", &qdisc)?.ingress_block, Some(22));
     handle.add_qdisc("v1", &qdisc)?;
-    let filter = Filter::new(TcHandle::NONE, U32::all().action(Action::mirror(link.index))).priority(1);
+    let filter = Filter::new(TcHandle::NONE, U32::all().action(Action::mirror(&link))).priority(1);
     let made = handle.add_filter(Block(22), &filter)?;
     assert_eq!((made.index, made.block), (0, Some(Block(22))));
     assert_eq!(handle.filters(Block(22), TcHandle::NONE)?.len(), 1);

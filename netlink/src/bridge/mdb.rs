@@ -8,6 +8,7 @@ use std::time::Duration;
 use bitflags::bitflags;
 use nix::errno::Errno;
 
+use crate::LinkIndex;
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::link::LinkRef;
@@ -146,10 +147,10 @@ bitflags! {
 
 impl MdbEntry {
     /// A group that is wanted behind a port, for good.
-    pub fn new(port: u32, group: impl Into<MdbGroup>) -> MdbEntry {
+    pub fn new(port: impl Into<LinkIndex>, group: impl Into<MdbGroup>) -> MdbEntry {
         MdbEntry {
             bridge: 0,
-            port,
+            port: port.into().0,
             group: group.into(),
             vlan: None,
             permanent: true,

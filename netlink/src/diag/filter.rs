@@ -147,7 +147,7 @@ pub struct InetFilter {
     /// The other end's port is one of these.
     pub remote_ports: Option<RangeInclusive<u16>>,
     /// It is bound to the link with this index.
-    pub interface: Option<u32>,
+    pub device: Option<u32>,
     /// Its mark has this value where this mask has ones (needs `CAP_NET_ADMIN`).
     pub mark: Option<(u32, u32)>,
     /// It was made in the v2 cgroup with this id (Linux 5.10).
@@ -226,7 +226,7 @@ impl InetFilter {
                 program.address(code, net);
             }
         }
-        if let Some(index) = self.interface {
+        if let Some(index) = self.device {
             program.interface(index);
         }
         if let Some((mark, mask)) = self.mark {
@@ -253,7 +253,7 @@ impl InetFilter {
             && self.remote_ports.as_ref().is_none_or(|ports| ports.contains(&socket.remote.port()))
             && in_net(self.local, socket.local.ip())
             && in_net(self.remote, socket.remote.ip())
-            && self.interface.is_none_or(|index| socket.interface == Some(index))
+            && self.device.is_none_or(|index| socket.device == Some(index))
     }
 }
 

@@ -54,7 +54,7 @@ pub struct InetSocket {
     /// The other end's address and port; zeros where there is none.
     pub remote: SocketAddr,
     /// The index of the link that it is bound to.
-    pub interface: Option<u32>,
+    pub device: Option<u32>,
     /// What tells it from all other sockets, before and after.
     pub cookie: u64,
     /// Its owner.
@@ -234,7 +234,7 @@ impl InetSocket {
             state: SocketState::from_kernel(header[1]),
             local: SocketAddr::new(address(v4, &id, 4)?, port(&id, 0)?),
             remote: SocketAddr::new(address(v4, &id, 20)?, port(&id, 2)?),
-            interface: u32_at(&id, 36).filter(|index| *index != 0),
+            device: u32_at(&id, 36).filter(|index| *index != 0),
             cookie: u64::from(u32_at(&id, 40)?) | u64::from(u32_at(&id, 44)?) << 32,
             uid: u32_at(header, after + 12)?,
             inode: u32_at(header, after + 16)?,

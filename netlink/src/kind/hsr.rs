@@ -1,6 +1,7 @@
 //! HSRs: rings of two links, on which each packet goes both ways.
 
 use super::{Kind, Outer, choice, numbers, sealed};
+use crate::LinkIndex;
 use crate::error::Failure;
 use crate::link::NewLink;
 use crate::mac::MacAddress;
@@ -84,7 +85,12 @@ impl sealed::Kind for Hsr {
 
 impl<'a> NewLink<'a, Hsr> {
     /// Names the link, and the indexes of the two that it is of.
-    pub fn new(name: impl Into<String>, slave1: u32, slave2: u32) -> NewLink<'a, Hsr> {
-        NewLink::of(name, Hsr { slave1: Some(slave1), slave2: Some(slave2), ..Hsr::default() })
+    pub fn new(
+        name: impl Into<String>,
+        slave1: impl Into<LinkIndex>,
+        slave2: impl Into<LinkIndex>,
+    ) -> NewLink<'a, Hsr> {
+        let (slave1, slave2) = (Some(slave1.into().0), Some(slave2.into().0));
+        NewLink::of(name, Hsr { slave1, slave2, ..Hsr::default() })
     }
 }

@@ -46,7 +46,11 @@ pub struct Neighbour {
     /// Its address.
     pub address: IpAddr,
     /// Its hardware address, where it is known and has six bytes.
+    #[doc(alias = "NDA_LLADDR")]
     pub mac: Option<MacAddress>,
+    /// Its hardware address, where it is known and has more or less than six bytes: on a tunnel (4 or 16), on InfiniBand
+    /// (20). On input it is not looked at beside `mac`.
+    pub long_address: Option<Vec<u8>>,
     /// What the kernel knows of its hardware address.
     pub state: NeighbourState,
     /// How it came, and what it is used for.
@@ -66,6 +70,7 @@ impl Neighbour {
             index: 0,
             address,
             mac: None,
+            long_address: None,
             state: NeighbourState::PERMANENT,
             flags: NeighbourFlags::empty(),
             protocol: None,
@@ -127,7 +132,12 @@ impl Neighbour {
         // Links without addresses (a tunnel's) have neighbours without.
         let asks =
             self.flags.intersects(NeighbourFlags::USE | NeighbourFlags::MANAGED | NeighbourFlags::PROXY);
-        if kind == RTM_NEWNEIGH && self.mac.is_none() && !asks && self.state.intersects(known) {
+        if kind == RTM_NEWNEIGH
+            && self.mac.is_none()
+            && self.long_address.is_none()
+            && !asks
+            && self.state.intersects(known)
+        {
             let noarp = self.state == NeighbourState::NOARP;
             if !noarp {
                 return Err(Failure::Input("it has no hardware address".to_owned()));

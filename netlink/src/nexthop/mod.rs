@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 pub use self::group::{NexthopBucket, NexthopBucketFilter, NexthopMember, Resilient};
 use crate::Family;
+use crate::LinkIndex;
 use crate::address::Scope;
 use crate::dump::Dump;
 use crate::error::{ErrorKind, Failure, Hints, Result};
@@ -73,8 +74,8 @@ pub struct NexthopObject {
 
 impl NexthopObject {
     /// A way by a neighbour on a link.
-    pub fn via(gateway: IpAddr, device: u32) -> NexthopObject {
-        NexthopObject { gateway: Some(gateway), device: Some(device), ..NexthopObject::default() }
+    pub fn via(gateway: IpAddr, device: impl Into<LinkIndex>) -> NexthopObject {
+        NexthopObject { gateway: Some(gateway), device: Some(device.into().0), ..NexthopObject::default() }
     }
 
     /// A way that drops packets, for IPv4 (true) or IPv6 (false).

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
+use crate::LinkIndex;
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::wire::attribute::{Attribute, Attributes, ip};
@@ -131,8 +132,8 @@ impl MplsHop {
 
     /// Sets the link, by its index.
     #[must_use]
-    pub fn dev(mut self, index: u32) -> MplsHop {
-        self.device = Some(index);
+    pub fn dev(mut self, index: impl Into<LinkIndex>) -> MplsHop {
+        self.device = Some(index.into().0);
         self
     }
 

@@ -39,7 +39,7 @@
 //! let mut handle = Handle::open()?;
 //! let ifb = handle.add_link(&AnyLink::new("ifb0", "ifb").up())?;
 //! handle.add_qdisc("veth0", &Qdisc::ingress())?;
-//! let redirect = U32::all().action(Action::redirect(ifb.index));
+//! let redirect = U32::all().action(Action::redirect(&ifb));
 //! handle.add_filter("veth0", &Filter::new(TcHandle::INGRESS_QDISC, redirect))?;
 //!
 //! let root = TcHandle::qdisc(1);

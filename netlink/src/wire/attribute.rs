@@ -77,6 +77,14 @@ impl<'a> Attribute<'a> {
         <[u8; 6]>::try_from(self.payload).ok().map(MacAddress::from)
     }
 
+    /// An address of six bytes, or of any other length but none.
+    pub(crate) fn hardware_address(self) -> (Option<MacAddress>, Option<Vec<u8>>) {
+        match self.mac() {
+            Some(mac) => (Some(mac), None),
+            None => (None, Some(self.payload.to_vec()).filter(|address| !address.is_empty())),
+        }
+    }
+
     /// Reads a number of one byte that is 0 or 1.
     pub fn bool(self) -> Option<bool> {
         self.u8().map(|value| value != 0)

@@ -17,7 +17,6 @@ use super::numbers::{
 use super::{u16_at, u32_at};
 use crate::kind::LinkKind;
 use crate::link::{Inet6Link, Link, LinkFlags, LinkStats, OperState, Vf, Xdp};
-use crate::mac::MacAddress;
 use crate::port::Port;
 
 pub(crate) const HEADER: usize = 16;
@@ -51,8 +50,8 @@ pub(crate) fn read_all(link: &mut Link, payload: &[u8]) -> Option<()> {
             IFLA_MIN_MTU => link.min_mtu = attribute.u32(),
             // Zero is the kernel's word for "as it likes".
             IFLA_MAX_MTU => link.max_mtu = attribute.u32().filter(|mtu| *mtu != 0),
-            IFLA_ADDRESS => (link.mac, link.long_address) = hardware_address(attribute),
-            IFLA_BROADCAST => (link.broadcast, link.long_broadcast) = hardware_address(attribute),
+            IFLA_ADDRESS => (link.mac, link.long_address) = attribute.hardware_address(),
+            IFLA_BROADCAST => (link.broadcast, link.long_broadcast) = attribute.hardware_address(),
             IFLA_MASTER => link.master = attribute.u32().filter(|index| *index != 0),
             IFLA_LINK => link.peer = attribute.u32().filter(|index| *index != 0),
             IFLA_LINK_NETNSID => link.peer_netns_id = netns_id(attribute),
@@ -106,14 +105,6 @@ pub(crate) fn read_all(link: &mut Link, payload: &[u8]) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// An address of six bytes, or of any other length but none.
-fn hardware_address(attribute: Attribute<'_>) -> (Option<MacAddress>, Option<Vec<u8>>) {
-    match attribute.mac() {
-        Some(mac) => (Some(mac), None),
-        None => (None, Some(attribute.payload.to_vec()).filter(|address| !address.is_empty())),
-    }
 }
 
 /// An id of a namespace; -1 is none.

@@ -44,7 +44,7 @@ pub(crate) fn write(request: &mut Request, kind: u16, flags: u16, index: u32, ne
         let mac = neighbour.mac.map(MacAddress::octets);
         write_some!(
             request,
-            bytes NDA_LLADDR mac.as_ref(),
+            bytes NDA_LLADDR mac.as_ref().map(<[u8; 6]>::as_slice).or(neighbour.long_address.as_deref()),
             u8 NDA_PROTOCOL neighbour.protocol,
             u32 NDA_FLAGS_EXT more,
         );
@@ -83,7 +83,7 @@ pub(crate) fn read_all(neighbour: &mut Neighbour, payload: &[u8]) -> Option<()> 
     for attribute in Attributes::after(HEADER, payload) {
         match attribute.kind {
             NDA_DST => address = attribute.ip().filter(|address| family(*address) == header[0]),
-            NDA_LLADDR => neighbour.mac = mac(attribute.payload),
+            NDA_LLADDR => (neighbour.mac, neighbour.long_address) = attribute.hardware_address(),
             NDA_PROBES => neighbour.probes = attribute.u32(),
             NDA_PROTOCOL => neighbour.protocol = attribute.u8().filter(|protocol| *protocol != 0),
             NDA_FLAGS_EXT => more = attribute.u32().unwrap_or_default(),

@@ -15,6 +15,7 @@ pub use self::tunnel::TunnelKey;
 pub use self::verdict::{Chance, Verdict};
 
 use super::stats::TcStats;
+use crate::LinkIndex;
 use crate::error::Failure;
 use crate::wire::Request;
 use crate::wire::attribute::Attribute;
@@ -230,13 +231,13 @@ impl Action {
     }
 
     /// Sends the packet out through the link with this index, instead.
-    pub fn redirect(index: u32) -> Action {
-        Action::new(Mirred::EgressRedirect(index)).verdict(Verdict::Stolen)
+    pub fn redirect(link: impl Into<LinkIndex>) -> Action {
+        Action::new(Mirred::EgressRedirect(link.into().0)).verdict(Verdict::Stolen)
     }
 
     /// Sends another packet like it out through the link with this index, too.
-    pub fn mirror(index: u32) -> Action {
-        Action::new(Mirred::EgressMirror(index))
+    pub fn mirror(link: impl Into<LinkIndex>) -> Action {
+        Action::new(Mirred::EgressMirror(link.into().0))
     }
 
     /// Lets so much through, and drops what is more.
