@@ -29,7 +29,7 @@ use crate::ip_net::IpNet;
 use crate::link::{LinkIndex, LinkRef};
 use crate::wire::message::Message;
 use crate::wire::numbers::{
-    AF_INET, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE,
+    NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE,
 };
 use crate::wire::{self, Request};
 
@@ -502,14 +502,14 @@ impl RouteFilter {
 
     /// Tells whether none of the family is left out.
     fn wants_all(self) -> bool {
-        RouteFilter { ipv4: None, ..self } == RouteFilter::default()
+        RouteFilter { family: None, ..self } == RouteFilter::default()
     }
 
     /// Reads a route where it goes; `all` is that none of the family is left out.
     #[inline]
     fn read_into(&self, all: bool, message: &Message<'_>, slot: &mut Slot<Route>) {
         let Some(header) = wire::route::header_of_table(message.payload) else { return };
-        if self.ipv4.is_some_and(|v4| v4 != (header[0] == AF_INET)) {
+        if self.family.is_some_and(|family| family.to_kernel() != header[0]) {
             return;
         }
         let Some(begun) = wire::route::begun(header) else { return };
