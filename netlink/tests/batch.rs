@@ -229,12 +229,18 @@ fn a_namespace_may_be_closed_before_the_batch_is_sent() -> Outcome {
     for name in ["inside", "br0", "v2"] {
         inside.link(name)?;
     }
-    // The batch doesn't keep it longer than that.
+    // However many requests name it, the batch keeps it once, and not longer than that.
     let open = || std::fs::read_dir("/proc/self/fd").map(Iterator::count);
     let before = open()?;
     let netns = Netns::create()?;
-    handle.batch().set_netns_fd("v0", &netns).send().remove(0)?;
+    let mut batch = handle.batch();
+    for _ in 0..100 {
+        batch.set_netns_fd("none", &netns);
+    }
+    batch.set_netns_fd("v0", &netns);
+    assert_eq!(open()?, before + 2);
     drop(netns);
+    batch.send().pop().unwrap()?;
     assert_eq!(open()?, before);
     Ok(())
 }

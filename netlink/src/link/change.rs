@@ -73,7 +73,7 @@ impl Netns<'_> {
     pub(crate) fn write(self, request: &mut Request) {
         match self {
             Netns::Pid(pid) => request.u32(IFLA_NET_NS_PID, pid),
-            Netns::Fd(fd) => request.descriptor(IFLA_NET_NS_FD, fd),
+            Netns::Fd(fd) => request.namespace(IFLA_NET_NS_FD, fd),
         }
     }
 }

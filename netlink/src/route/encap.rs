@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::mpls::{labels, write_labels};
@@ -128,7 +128,7 @@ impl BpfProgram {
 
     pub(crate) fn write(&self, request: &mut Request, fd: u16, name: u16) {
         if let Some(program) = &self.program {
-            request.descriptor(fd, program.as_fd());
+            request.shared_descriptor(fd, program);
         }
         request.text(name, &self.name);
     }

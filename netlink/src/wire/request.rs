@@ -1,7 +1,10 @@
 //! Writing requests.
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use super::message::HEADER;
 use super::numbers::{NLM_F_REQUEST, name_of};
@@ -26,11 +29,19 @@ pub struct Request {
     /// one stays a straight line.
     too_long: Option<u16>,
     /// What stays open until the request is sent; `None` where it is sent before whoever opened it goes on.
-    kept: Option<Vec<OwnedFd>>,
+    kept: Option<Vec<Kept>>,
     /// A descriptor could not be kept: told when the request is finished.
     unkept: Option<Failure>,
     /// Of the socket that it is for.
     pub(crate) protocol: Protocol,
+}
+
+/// A descriptor that stays open.
+#[derive(Debug)]
+struct Kept {
+    fd: Arc<OwnedFd>,
+    /// The device and inode of a namespace, by which it is known again.
+    inode: Option<(u64, u64)>,
 }
 
 impl Request {
@@ -139,20 +150,40 @@ impl Request {
 
     /// Writes a descriptor, as the number that it has when the kernel reads it.
     pub(crate) fn descriptor(&mut self, kind: u16, fd: BorrowedFd<'_>) {
-        let number = match &mut self.kept {
-            None => fd.as_raw_fd(),
-            Some(kept) => match fd.try_clone_to_owned() {
-                Ok(own) => {
-                    let number = own.as_raw_fd();
-                    kept.push(own);
-                    number
-                }
-                Err(error) => {
-                    self.unkept = Some(error.into());
-                    return;
-                }
-            },
+        self.write_kept(kind, fd, |_| None);
+    }
+
+    /// The same of a namespace, which is kept once however many requests name it.
+    pub(crate) fn namespace(&mut self, kind: u16, fd: BorrowedFd<'_>) {
+        self.write_kept(kind, fd, |file| file.metadata().ok().map(|stat| (stat.dev(), stat.ino())));
+    }
+
+    /// The same of one that has several owners.
+    pub(crate) fn shared_descriptor(&mut self, kind: u16, fd: &Arc<OwnedFd>) {
+        self.i32(kind, fd.as_raw_fd());
+        if let Some(kept) = &mut self.kept
+            && !kept.last().is_some_and(|last| Arc::ptr_eq(&last.fd, fd))
+        {
+            kept.push(Kept { fd: Arc::clone(fd), inode: None });
+        }
+    }
+
+    fn write_kept(&mut self, kind: u16, fd: BorrowedFd<'_>, inode: impl FnOnce(&File) -> Option<(u64, u64)>) {
+        let Some(kept) = &mut self.kept else { return self.i32(kind, fd.as_raw_fd()) };
+        let own = match fd.try_clone_to_owned() {
+            Ok(own) => File::from(own),
+            Err(error) => {
+                self.unkept = Some(error.into());
+                return;
+            }
         };
+        let inode = inode(&own);
+        let mut number = own.as_raw_fd();
+        if let Some(known) = kept.iter().rev().find(|one| inode.is_some() && one.inode == inode) {
+            number = known.fd.as_raw_fd();
+        } else {
+            kept.push(Kept { fd: Arc::new(own.into()), inode });
+        }
         self.i32(kind, number);
     }
 
