@@ -76,6 +76,11 @@ pub(crate) fn read(payload: &[u8]) -> Option<Neighbour> {
     Some(neighbour)
 }
 
+/// Tells whether it is of IPv4 or IPv6.
+pub(crate) fn is_of_ip(payload: &[u8]) -> bool {
+    matches!(payload.first(), Some(&(AF_INET | AF_INET6)))
+}
+
 /// Reads into a new neighbour.
 pub(crate) fn read_all(neighbour: &mut Neighbour, payload: &[u8]) -> Option<()> {
     let header: &[u8; HEADER] = payload.first_chunk()?;
