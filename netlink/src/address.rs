@@ -8,15 +8,15 @@ use bitflags::bitflags;
 use nix::errno::Errno;
 
 use crate::Family;
-use crate::dump::Dump;
+use crate::dump::{Dump, Slot, unreadable};
 use crate::error::{Error, ErrorKind, Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::ip_net::IpNet;
 use crate::link::LinkRef;
 use crate::wire::message::Message;
 use crate::wire::numbers::{
-    IFA_ADDRESS, IFA_TARGET_NETNSID, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RTM_DELADDR, RTM_GETADDR,
-    RTM_NEWADDR,
+    AF_INET, AF_INET6, IFA_ADDRESS, IFA_TARGET_NETNSID, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RTM_DELADDR,
+    RTM_GETADDR, RTM_NEWADDR,
 };
 use crate::wire::{self, Request};
 
@@ -351,7 +351,8 @@ impl Handle {
     /// # Errors
     /// Those of [`addresses`](Handle::addresses).
     pub fn list_addresses(&mut self, filter: AddressFilter) -> Result<Vec<Address>> {
-        self.list(|handle| list_request(handle, filter), |message| read(message, filter))
+        let read = |message: &Message<'_>, slot: &mut Slot<Address>| read_into(filter, message, slot);
+        self.list_in_place(|handle| list_request(handle, filter), read)
             .map_err(|failure| failure.when("list addresses", &[]))
     }
 
@@ -361,8 +362,10 @@ impl Handle {
     /// The kernel did not answer. What goes wrong later the items tell.
     pub fn dump_addresses(&mut self, filter: AddressFilter) -> Result<Dump<'_, Address>> {
         let request = list_request(self, filter);
-        Dump::begin(self, request, "addresses", &[], move |message| read(message, filter))
-            .map_err(|failure| failure.when("list addresses", &[]))
+        Dump::begin_in_place(self, request, "addresses", &[], move |message, slot| {
+            read_into(filter, message, slot);
+        })
+        .map_err(|failure| failure.when("list addresses", &[]))
     }
 
     /// The kernel goes by an IPv6 address alone, and keeps the network that it has.
@@ -406,19 +409,48 @@ fn list_request(handle: &mut Handle, filter: AddressFilter) -> Request {
     request
 }
 
-fn read(message: &Message<'_>, filter: AddressFilter) -> Option<Address> {
+/// Reads an address where it goes, if it is one of them.
+fn read_into(filter: AddressFilter, message: &Message<'_>, slot: &mut Slot<Address>) {
+    if !matches!(message.payload.first(), Some(&(AF_INET | AF_INET6))) {
+        return;
+    }
     // A kernel that doesn't look at the filter lists all of a family, and this namespace's own.
     let of_namespace = |id| {
         let mut attributes = message.attributes(8);
         attributes.any(|attribute| attribute.kind == IFA_TARGET_NETNSID && attribute.u32() == Some(id))
     };
-    wire::address::read(message.payload)
-        .filter(|address| filter.matches(address) && filter.netns_id.is_none_or(of_namespace))
+    let is_wanted = |address: &Address| filter.matches(address) && filter.netns_id.is_none_or(of_namespace);
+    *slot = match wire::address::read(message.payload) {
+        Some(address) if is_wanted(&address) => Some(Ok(address)),
+        Some(_) => None,
+        None => Some(unreadable("addresses")),
+    };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_can_not_be_read_is_an_error_in_its_place() {
+        let header = [2, 24, 0, 0, 1, 0, 0, 0];
+        let odd = [&header[..], &[9, 0, 2, 0, 10, 0, 0, 0, 1, 0, 0, 0]].concat();
+        let mut slot = None;
+        read_into(
+            AddressFilter::default(),
+            &Message { kind: 0, flags: 0, sequence: 0, payload: &odd },
+            &mut slot,
+        );
+        assert_eq!(slot.unwrap().unwrap_err().kind(), crate::ErrorKind::Protocol);
+        let mut slot = None;
+        let other = [&[28][..], &odd[1..]].concat();
+        read_into(
+            AddressFilter::default(),
+            &Message { kind: 0, flags: 0, sequence: 0, payload: &other },
+            &mut slot,
+        );
+        assert!(slot.is_none());
+    }
 
     #[test]
     fn scopes_are_the_kernels_numbers() {

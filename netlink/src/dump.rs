@@ -31,6 +31,9 @@ pub(crate) const ATTEMPTS: u32 = 16;
 /// neighbours, what bridges know and traffic control the kernel says nothing; so this hears what is told to their groups
 /// until the list ends, where that can be heard, and takes it for the kernel's word.
 ///
+/// An object that can't be read is an error of the kind [`Protocol`](crate::ErrorKind::Protocol) in its place, and the
+/// list goes on behind it.
+///
 /// Dropping it before its end costs the next request the time to read the rest.
 #[must_use = "it is read as it is walked"]
 pub struct Dump<'h, T> {
@@ -44,6 +47,14 @@ pub struct Dump<'h, T> {
 
 /// Where an object is made, so that it is not moved about: a long list is mostly that.
 pub(crate) type Slot<T> = Option<Result<T>>;
+
+const UNREADABLE: Failure = Failure::Protocol("the kernel's answer can't be read");
+
+/// What stands where an object can't be read: left out, it would be missed by nobody.
+#[cold]
+pub(crate) fn unreadable<T>(what: &str) -> Result<T> {
+    Err(UNREADABLE.when(format_args!("list {what}"), &[]))
+}
 
 /// Reads objects ahead until there is something else than an object, or no more room.
 type Read<'h, T> = Box<dyn FnMut(&mut Reply, &[u8], &mut Ahead<T>) + Send + 'h>;
@@ -352,9 +363,11 @@ impl Handle {
             let request = write(self);
             let mut dump = Dump::begin_in_place(self, request, "", &[], &read)?;
             loop {
-                // An error is never in there: that of a list is returned.
-                let Some(Ok(object)) = dump.read_next()? else { return Ok(()) };
-                found.push(object);
+                match dump.read_next()? {
+                    Some(Ok(object)) => found.push(object),
+                    Some(Err(_)) => return Err(UNREADABLE),
+                    None => return Ok(()),
+                }
             }
         })
     }

@@ -6,9 +6,11 @@ use std::os::fd::AsFd;
 use crate::error::{Failure, Result};
 use crate::handle::Handle;
 use crate::ip_net::IpNet;
+use crate::kind::MacvlanMode;
 use crate::link::{Link, LinkRef};
+use crate::mac::MacAddress;
 use crate::route::{Route, everywhere};
-use crate::{AnyLink, Bridge, Veth};
+use crate::{AnyLink, Bridge, Macvlan, Veth, Vlan};
 
 /// Makes a bridge; with `set_mac` it gets a random MAC that it keeps whatever its ports are.
 ///
@@ -20,6 +22,22 @@ pub fn create_bridge(name: &str, set_mac: bool) -> Result<()> {
     let bridge = Bridge::new(name);
     Handle::open()?.add_link(&if set_mac { bridge.random_mac() } else { bridge })?;
     Ok(())
+}
+
+/// Deletes a bridge; a link of another kind stays.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput): it is no bridge.
+#[doc(alias = "DeleteBridge")]
+pub fn delete_bridge(name: &str) -> Result<()> {
+    let mut handle = Handle::open()?;
+    let bridge = handle.link(name)?;
+    if bridge.kind_name() != Some("bridge") {
+        let why = Failure::Input(format!("link {name:?} is not a bridge"));
+        return Err(why.when(format_args!("delete bridge {name:?}"), &[]));
+    }
+    handle.delete_link(&bridge)
 }
 
 /// Finds a link by its name or an alternative name.
@@ -59,6 +77,15 @@ pub fn link_add_ip<'a>(link: impl Into<LinkRef<'a>>, address: IpNet) -> Result<(
     Handle::open()?.add_address(link, &address.into())
 }
 
+/// Takes an address from a link; see [`Handle::delete_address`].
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound): there is no such link, or it hasn't that address.
+#[doc(alias = "NetworkLinkDelIp")]
+pub fn link_del_ip<'a>(link: impl Into<LinkRef<'a>>, address: IpNet) -> Result<()> {
+    Handle::open()?.delete_address(link, &address.into())
+}
+
 /// Switches a link on; see [`Handle::set_up`].
 ///
 /// # Errors
@@ -86,6 +113,17 @@ pub fn link_set_mtu<'a>(link: impl Into<LinkRef<'a>>, mtu: u32) -> Result<()> {
     Handle::open()?.set_mtu(link, mtu)
 }
 
+/// Sets a link's hardware address; see [`Handle::set_mac`].
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput): no link can have that address.
+#[doc(alias = "NetworkSetMacAddress")]
+#[doc(alias = "SetMacAddress")]
+pub fn link_set_mac<'a>(link: impl Into<LinkRef<'a>>, mac: impl Into<MacAddress>) -> Result<()> {
+    Handle::open()?.set_mac(link, mac)
+}
+
 /// Makes a link a port of a bridge (or bond, ...); see [`Handle::set_master`].
 ///
 /// # Errors
@@ -95,6 +133,15 @@ pub fn link_set_master<'a, 'b>(link: impl Into<LinkRef<'a>>, master: impl Into<L
     Handle::open()?.set_master(link, master)
 }
 
+/// Makes a link a port of nothing; see [`Handle::clear_master`].
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound): there is no such link.
+#[doc(alias = "NetworkSetNoMaster")]
+pub fn link_set_no_master<'a>(link: impl Into<LinkRef<'a>>) -> Result<()> {
+    Handle::open()?.clear_master(link)
+}
+
 /// Makes a link a port of a bridge, unless it is a port already; see [`Handle::add_to_bridge`].
 ///
 /// # Errors
@@ -102,6 +149,29 @@ pub fn link_set_master<'a, 'b>(link: impl Into<LinkRef<'a>>, master: impl Into<L
 #[doc(alias = "AddToBridge")]
 pub fn add_to_bridge<'a, 'b>(link: impl Into<LinkRef<'a>>, bridge: impl Into<LinkRef<'b>>) -> Result<()> {
     Handle::open()?.add_to_bridge(link, bridge)
+}
+
+/// Makes a VLAN of a link, with that number; [`Vlan`] can do more.
+///
+/// # Errors
+/// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the name is taken, or the link has that VLAN.
+/// [`NotFound`](crate::ErrorKind::NotFound): there is no such link below.
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput): a number that no VLAN can have.
+#[doc(alias = "NetworkLinkAddVlan")]
+pub fn link_add_vlan<'a>(lower: impl Into<LinkRef<'a>>, name: &str, id: u16) -> Result<()> {
+    Handle::open()?.add_link(&Vlan::new(name, lower, id))?;
+    Ok(())
+}
+
+/// Makes a link with a hardware address of its own on another; [`Macvlan`] can do more.
+///
+/// # Errors
+/// [`AlreadyExists`](crate::ErrorKind::AlreadyExists): the name is taken.
+/// [`NotFound`](crate::ErrorKind::NotFound): there is no such link below.
+#[doc(alias = "NetworkLinkAddMacVlan")]
+pub fn link_add_macvlan<'a>(lower: impl Into<LinkRef<'a>>, name: &str, mode: MacvlanMode) -> Result<()> {
+    Handle::open()?.add_link(&Macvlan::new(name, lower).mode(mode))?;
+    Ok(())
 }
 
 /// Makes a veth pair with both ends here; [`Veth`] can do more.

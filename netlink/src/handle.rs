@@ -67,7 +67,7 @@ impl Handle {
 
     /// Opens a connection of another protocol: the conversation is the same.
     pub(crate) fn try_open_of(protocol: Protocol) -> Result<Handle, Failure> {
-        let socket = Socket::of(protocol)?;
+        let mut socket = Socket::of(protocol)?;
         socket.set_timeout(Some(TIMEOUT))?;
         // What another socket of this process is told must not look like an answer: in another namespace both may have
         // the same port.

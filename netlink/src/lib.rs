@@ -124,8 +124,9 @@ pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
 pub use family::Family;
 pub use functions::{
-    add_default_gateway, add_route, add_to_bridge, create_bridge, create_veth_pair, interface_by_name,
-    link_add, link_add_ip, link_del, link_down, link_rename, link_set_master, link_set_mtu, link_set_ns_fd,
+    add_default_gateway, add_route, add_to_bridge, create_bridge, create_veth_pair, delete_bridge,
+    interface_by_name, link_add, link_add_ip, link_add_macvlan, link_add_vlan, link_del, link_del_ip,
+    link_down, link_rename, link_set_mac, link_set_master, link_set_mtu, link_set_no_master, link_set_ns_fd,
     link_set_ns_pid, link_up, routes,
 };
 pub use handle::Handle;

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netlink_sys::SocketAddr;
 use nix::errno::Errno;
@@ -33,6 +33,8 @@ const MOST_DRAINED: usize = 1 << 20;
 pub(crate) struct Socket {
     inner: netlink_sys::Socket,
     buffer: Vec<u8>,
+    /// How long to wait for a datagram.
+    timeout: Option<Duration>,
     /// Where the kernel tells which namespace a message is from, if it was asked to.
     control: Vec<u8>,
 }
@@ -46,15 +48,17 @@ impl Socket {
         if_known(socket.set_ext_ack(true))?;
         if_known(socket.set_cap_ack(true))?;
         if_known(socket.set_netlink_get_strict_chk(true))?;
-        Ok(Socket { inner: socket, buffer: vec![0; USUAL_DATAGRAM], control: Vec::new() })
+        Ok(Socket { inner: socket, buffer: vec![0; USUAL_DATAGRAM], timeout: None, control: Vec::new() })
     }
 
     /// Sets how long [`Socket::receive`] waits; `None` is for ever.
-    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> Result<(), Failure> {
+    pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), Failure> {
         // For the kernel zero is "for ever"; for our caller it is the shortest time.
         let micros = timeout.map_or(0, |timeout| timeout.min(LONGEST_TIMEOUT).as_micros().max(1));
-        let timeout = TimeVal::microseconds(i64::try_from(micros).unwrap_or_default());
-        Ok(setsockopt(&self.inner, ReceiveTimeout, &timeout)?)
+        let micros = TimeVal::microseconds(i64::try_from(micros).unwrap_or_default());
+        setsockopt(&self.inner, ReceiveTimeout, &micros)?;
+        self.timeout = timeout;
+        Ok(())
     }
 
     /// Hears what is told to a group.
@@ -176,17 +180,24 @@ impl Socket {
     /// Receives into the buffer; gives the datagram's true length and its sender.
     fn datagram(&mut self, flags: MsgFlags) -> Result<(usize, u32), Failure> {
         let flags = (flags | MsgFlags::MSG_TRUNC).bits();
-        let received = again(|| {
+        let mut deadline = None;
+        loop {
             let mut room = self.buffer.as_mut_slice();
-            let received = self.inner.recv_from(&mut room, flags);
-            let (length, sender) =
-                received.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
-            Ok((length, sender.port_number()))
-        });
-        received.map_err(|errno| match errno {
-            Errno::EAGAIN => Failure::TimedOut,
-            errno => Failure::System(errno),
-        })
+            let errno = match self.inner.recv_from(&mut room, flags) {
+                Ok((length, sender)) => return Ok((length, sender.port_number())),
+                Err(error) => Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+            };
+            match errno {
+                // The kernel begins to count again after each signal. Nobody asks for the time before there is one.
+                Errno::EINTR => match (deadline, self.timeout) {
+                    (Some(deadline), _) if Instant::now() >= deadline => return Err(Failure::TimedOut),
+                    (None, Some(timeout)) => deadline = Instant::now().checked_add(timeout),
+                    _ => {}
+                },
+                Errno::EAGAIN => return Err(Failure::TimedOut),
+                errno => return Err(Failure::System(errno)),
+            }
+        }
     }
 
     /// Asks for the index of a link by its name: on any socket, in its namespace ([`netdevice(7)`]).
@@ -277,7 +288,7 @@ mod tests {
     }
 
     fn asked() -> Socket {
-        let socket = Socket::open().unwrap();
+        let mut socket = Socket::open().unwrap();
         socket.set_timeout(Some(Duration::from_secs(5))).unwrap();
         socket.send(Request::new(RTM_GETLINK, NLM_F_DUMP, &[0; 16]).finish(1).unwrap()).unwrap();
         socket

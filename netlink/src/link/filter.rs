@@ -1,7 +1,7 @@
 //! Which links to list.
 
 use super::{Link, LinkFlags};
-use crate::dump::Slot;
+use crate::dump::{Slot, unreadable};
 use crate::handle::Handle;
 use crate::wire::message::Message;
 use crate::wire::numbers::{
@@ -66,7 +66,9 @@ impl LinkFilter {
     /// Reads a link where it goes, if it is one of them: a kernel that doesn't know a kind lists all.
     pub(crate) fn read_into(&self, message: &Message<'_>, slot: &mut Slot<Link>) {
         let Ok(link) = slot.insert(Ok(Link::default())) else { return };
-        if wire::link::read_all(link, message.payload).is_none() || !self.matches(link) {
+        if wire::link::read_all(link, message.payload).is_none() {
+            *slot = Some(unreadable("links"));
+        } else if !self.matches(link) {
             *slot = None;
         } else if self.stats {
             link.stats = wire::link::stats(message.payload);

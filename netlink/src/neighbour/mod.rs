@@ -14,7 +14,7 @@ pub use self::fdb::{FdbEntry, FdbFilter, FdbFlush};
 pub use self::flags::{NeighbourFlags, NeighbourState, NeighbourTimes};
 pub use self::table::NeighbourTable;
 use crate::Family;
-use crate::dump::{Dump, Slot};
+use crate::dump::{Dump, Slot, unreadable};
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::link::LinkRef;
@@ -191,8 +191,13 @@ impl NeighbourFilter {
 
     /// Reads a neighbour where it goes, if it is one of them.
     fn read_into(&self, message: &Message<'_>, slot: &mut Slot<Neighbour>) {
+        if !neighbour::is_of_ip(message.payload) {
+            return;
+        }
         let Ok(found) = slot.insert(Ok(Neighbour::new([0; 4].into()))) else { return };
-        if neighbour::read_all(found, message.payload).is_none() || !self.matches(found) {
+        if neighbour::read_all(found, message.payload).is_none() {
+            *slot = Some(unreadable("neighbours"));
+        } else if !self.matches(found) {
             *slot = None;
         }
     }
@@ -329,5 +334,25 @@ impl Handle {
             Err(failure) => Err(failure),
         };
         outcome.map_err(|failure| failure.when(format_args!("{verb} neighbour {neighbour} on {link}"), HINTS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_that_can_not_be_read_is_an_error_in_its_place() {
+        let header = [2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0];
+        let odd = [&header[..], &[9, 0, 1, 0, 10, 0, 0, 0, 1, 0, 0, 0]].concat();
+        let mut slot = None;
+        NeighbourFilter::default()
+            .read_into(&Message { kind: 0, flags: 0, sequence: 0, payload: &odd }, &mut slot);
+        assert_eq!(slot.unwrap().unwrap_err().kind(), crate::ErrorKind::Protocol);
+        let mut slot = None;
+        let other = [&[28][..], &odd[1..]].concat();
+        NeighbourFilter::default()
+            .read_into(&Message { kind: 0, flags: 0, sequence: 0, payload: &other }, &mut slot);
+        assert!(slot.is_none());
     }
 }

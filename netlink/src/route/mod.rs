@@ -22,7 +22,7 @@ pub use self::query::RouteQuery;
 pub use self::segment::{Seg6, Seg6Action, Seg6Local, Seg6Mode};
 use crate::Family;
 use crate::address::Scope;
-use crate::dump::{Dump, Slot};
+use crate::dump::{Dump, Slot, unreadable};
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::ip_net::IpNet;
@@ -514,7 +514,9 @@ impl RouteFilter {
         }
         let Some(begun) = wire::route::begun(header) else { return };
         let Ok(route) = slot.insert(Ok(begun)) else { return };
-        if wire::route::read_all(route, header, message.payload).is_none() || !(all || self.matches(route)) {
+        if wire::route::read_all(route, header, message.payload).is_none() {
+            *slot = Some(unreadable("routes"));
+        } else if !(all || self.matches(route)) {
             *slot = None;
         }
     }
@@ -664,6 +666,28 @@ impl Handle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Left out, it would be missed by nobody.
+    #[test]
+    fn a_route_that_can_not_be_read_is_an_error_in_its_place() {
+        let header = [2, 24, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
+        let odd = [&header[..], &[9, 0, 1, 0, 10, 0, 0, 0, 1, 0, 0, 0]].concat();
+        let mut slot = None;
+        RouteFilter::default().read_into(
+            true,
+            &Message { kind: 0, flags: 0, sequence: 0, payload: &odd },
+            &mut slot,
+        );
+        assert_eq!(slot.unwrap().unwrap_err().kind(), crate::ErrorKind::Protocol);
+        let mut slot = None;
+        let other = [&[28][..], &odd[1..]].concat();
+        RouteFilter::default().read_into(
+            true,
+            &Message { kind: 0, flags: 0, sequence: 0, payload: &other },
+            &mut slot,
+        );
+        assert!(slot.is_none());
+    }
 
     #[test]
     fn families_that_do_not_fit_are_told_before_the_kernel_is_asked() {

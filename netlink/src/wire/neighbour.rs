@@ -76,6 +76,11 @@ pub(crate) fn read(payload: &[u8]) -> Option<Neighbour> {
     Some(neighbour)
 }
 
+/// Tells whether it is of IPv4 or IPv6.
+pub(crate) fn is_of_ip(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|family| Family::from_kernel(*family).is_some())
+}
+
 /// Reads into a new neighbour.
 pub(crate) fn read_all(neighbour: &mut Neighbour, payload: &[u8]) -> Option<()> {
     let header: &[u8; HEADER] = payload.first_chunk()?;
