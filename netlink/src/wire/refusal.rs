@@ -53,23 +53,27 @@ impl Refusal {
 
     fn read(&mut self, attributes: Attributes<'_>, request: &[u8], names: Names, header: usize) {
         let start = HEADER + header;
+        let place_of = |offset: Attribute<'_>| {
+            let offset = (offset.u32()? as usize).checked_sub(start)?;
+            place_at(names, request.get(start..)?, offset)
+        };
         let mut missing = (None, None);
         for attribute in attributes {
             match attribute.kind {
                 NLMSGERR_ATTR_MSG => self.text = Some(attribute.text()).filter(|text| !text.is_empty()),
                 NLMSGERR_ATTR_OFFS => {
-                    self.attribute = attribute
-                        .u32()
-                        .and_then(|offset| (offset as usize).checked_sub(start))
-                        .and_then(|offset| path_at(names, request.get(start..)?, offset));
+                    self.attribute = place_of(attribute).map(|place| place.path);
                 }
                 NLMSGERR_ATTR_POLICY => self.policy = policy(attribute.nested()),
                 NLMSGERR_ATTR_MISS_TYPE => missing.0 = attribute.u32(),
-                NLMSGERR_ATTR_MISS_NEST => missing.1 = attribute.u32(),
+                NLMSGERR_ATTR_MISS_NEST => missing.1 = Some(place_of(attribute)),
                 _ => {}
             }
         }
-        self.missing = missing.0.map(|kind| missing_name(names, kind as u16, missing.1.is_some()));
+        self.missing = missing.0.map(|kind| match missing.1 {
+            None => named(names, kind as u16),
+            Some(nest) => missing_in(nest, kind as u16),
+        });
     }
 }
 
@@ -86,33 +90,49 @@ fn attributes_at(answer: &Message<'_>) -> usize {
     ERRNO + aligned(request.max(HEADER).min(answer.payload.len()))
 }
 
-/// Names the attribute that begins at `offset`, with the ones it is in.
-fn path_at(names: Names, bytes: &[u8], offset: usize) -> Option<String> {
+/// An attribute of a request.
+struct Place {
+    /// Its name, with those that it is in.
+    path: String,
+    /// The names of those in it, if it has any.
+    inside: Option<Names>,
+}
+
+/// Finds the attribute that begins at `offset`.
+fn place_at(names: Names, bytes: &[u8], offset: usize) -> Option<Place> {
     let (start, attribute) = Attributes::new(bytes)
         .with_offsets()
         .find(|(start, attribute)| (*start..*start + 4 + attribute.payload.len()).contains(&offset))?;
-    let name = named(names, attribute.kind);
-    if start == offset {
-        return Some(name);
-    }
+    let path = named(names, attribute.kind);
     // The kind of a link stands before its data, that of its master before a port's.
-    let word = if name == "IFLA_INFO_SLAVE_DATA" { IFLA_INFO_SLAVE_KIND } else { IFLA_INFO_KIND };
+    let word = if path == "IFLA_INFO_SLAVE_DATA" { IFLA_INFO_SLAVE_KIND } else { IFLA_INFO_KIND };
     let link = Attributes::new(bytes).find(|sibling| sibling.kind == word);
     let link = link.map(Attribute::text_bytes).unwrap_or_default();
-    let inner = inside(names, attribute.kind, link).and_then(|(names, header)| {
+    let inside = inside(names, attribute.kind, link);
+    if start == offset {
+        return Some(Place { path, inside: inside.map(|(names, _)| names) });
+    }
+    let inner = inside.and_then(|(names, header)| {
         let offset = offset.checked_sub(start + 4 + header)?;
-        path_at(names, attribute.payload.get(header..)?, offset)
+        place_at(names, attribute.payload.get(header..)?, offset)
     });
-    Some(inner.map_or(name.clone(), |inner| format!("{name}/{inner}")))
+    Some(match inner {
+        Some(inner) => Place { path: format!("{path}/{}", inner.path), inside: inner.inside },
+        None => Place { path, inside: None },
+    })
 }
 
 fn named(names: Names, kind: u16) -> String {
     name_of(names, kind).map_or_else(|| format!("attribute {kind}"), str::to_owned)
 }
 
-/// Names a missing attribute; inside a nest only its number is known for certain.
-fn missing_name(names: Names, kind: u16, nested: bool) -> String {
-    if nested { format!("attribute {kind} of a nest") } else { named(names, kind) }
+/// Names what is missing in a nest, if that is known.
+fn missing_in(nest: Option<Place>, kind: u16) -> String {
+    match nest {
+        Some(Place { path, inside: Some(names) }) => format!("{path}/{}", named(names, kind)),
+        Some(Place { path, inside: None }) => format!("attribute {kind} of {path}"),
+        None => format!("attribute {kind} of a nest"),
+    }
 }
 
 /// Puts what an attribute may hold into words.
@@ -178,8 +198,9 @@ mod tests {
     fn the_attribute_is_named_from_its_offset_through_every_nest() {
         let request = veth();
         let attributes = &request[32..];
-        let mut paths: Vec<_> =
-            (0..attributes.len()).filter_map(|offset| path_at(IFLA, attributes, offset)).collect();
+        let mut paths: Vec<_> = (0..attributes.len())
+            .filter_map(|offset| Some(place_at(IFLA, attributes, offset)?.path))
+            .collect();
         paths.dedup();
         paths.retain(|path| path != "IFLA_LINKINFO" && path != "IFLA_LINKINFO/IFLA_INFO_DATA");
         assert_eq!(
@@ -216,6 +237,34 @@ mod tests {
         let payload = [&(-22_i32).to_ne_bytes()[..], &request, &said].concat();
         let refusal = Refusal::check(&answer(NLMSG_ERROR, NLM_F_ACK_TLVS, &payload), &request).unwrap_err();
         assert_eq!(refusal.missing.as_deref(), Some("IFLA_MTU"));
+    }
+
+    #[test]
+    fn what_is_missing_in_a_nest_is_named() {
+        let request = veth();
+        let offset = |wanted: &str| {
+            let mut all = (0..request.len()).filter(|offset| {
+                place_at(IFLA, &request[32..], *offset).is_some_and(|place| place.path == wanted)
+            });
+            32 + all.next().unwrap()
+        };
+        for (nest, named) in [
+            ("IFLA_LINKINFO", "IFLA_LINKINFO/IFLA_INFO_KIND"),
+            (
+                "IFLA_LINKINFO/IFLA_INFO_DATA/VETH_INFO_PEER",
+                "IFLA_LINKINFO/IFLA_INFO_DATA/VETH_INFO_PEER/IFLA_ADDRESS",
+            ),
+            ("IFLA_IFNAME", "attribute 1 of IFLA_IFNAME"),
+        ] {
+            let said = tlvs(|answer| {
+                answer.u32(NLMSGERR_ATTR_MISS_TYPE, 1);
+                answer.u32(NLMSGERR_ATTR_MISS_NEST, offset(nest) as u32);
+            });
+            let payload = [&(-22_i32).to_ne_bytes()[..], &request, &said].concat();
+            let refusal =
+                Refusal::check(&answer(NLMSG_ERROR, NLM_F_ACK_TLVS, &payload), &request).unwrap_err();
+            assert_eq!(refusal.missing.as_deref(), Some(named));
+        }
     }
 
     /// A dump that failed reports so in its end; libraries that drop the end return an empty list.
