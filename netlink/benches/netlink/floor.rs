@@ -339,6 +339,28 @@ impl Floor {
         self.settle(|_| {});
     }
 
+    /// A veth pair, whose first end has this index, is made and deleted.
+    pub(crate) fn pair(&mut self, index: u32) {
+        let mut header = [0; 16];
+        header[4..8].copy_from_slice(&index.to_ne_bytes());
+        self.begin(16, ACK | CREATE_EXCL, &header);
+        self.attribute(3, b"p0\0");
+        let info = self.open_nest(18);
+        self.attribute(1, b"veth");
+        let data = self.open_nest(2);
+        let peer = self.open_nest(1);
+        self.out.extend_from_slice(&[0; 16]);
+        self.attribute(3, b"p1\0");
+        self.close_nest(peer);
+        self.close_nest(data);
+        self.close_nest(info);
+        self.end();
+        self.settle(|_| {});
+        self.begin(17, ACK, &header);
+        self.end();
+        self.settle(|_| {});
+    }
+
     pub(crate) fn links(&mut self, mut each: impl FnMut(FloorLink)) {
         self.begin(18, DUMP, &[0; 16]);
         self.number(29, 8);

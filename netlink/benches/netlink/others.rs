@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use futures_util::TryStreamExt;
 use futures_util::stream::TryStream;
 use netlink_packet_route::AddressFamily;
-use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder, new_connection};
+use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) struct Rtnetlink {
@@ -69,6 +69,15 @@ impl Rtnetlink {
     pub(crate) fn mtu(&mut self, index: u32, mtu: u32) {
         let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
         self.runtime.block_on(self.handle.link().set(message).execute()).unwrap();
+    }
+
+    pub(crate) fn pair(&mut self, index: u32) {
+        let mut message = LinkVeth::new("p0", "p1").build();
+        message.header.index = index;
+        self.runtime.block_on(async {
+            self.handle.link().add(message).execute().await.unwrap();
+            self.handle.link().del(index).execute().await.unwrap();
+        });
     }
 
     pub(crate) fn links(&mut self) -> usize {

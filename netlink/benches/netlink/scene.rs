@@ -144,6 +144,23 @@ pub(crate) fn mtu() -> Contestants {
     ]
 }
 
+/// A pair of links is made, and deleted.
+pub(crate) fn pair() -> Contestants {
+    const INDEX: u32 = 70_000;
+    let (mut floor, mut ours, mut rt) = (Floor::open(), Handle::open().unwrap(), Rtnetlink::open());
+    vec![
+        ("floor", Box::new(move || floor.pair(INDEX))),
+        (
+            "ours",
+            Box::new(move || {
+                ours.add_veth(&Veth::new("p0").peer("p1").index(INDEX)).unwrap();
+                ours.delete_link(INDEX).unwrap();
+            }),
+        ),
+        ("rtnetlink", Box::new(move || rt.pair(INDEX))),
+    ]
+}
+
 /// A thousand routes are added, and deleted.
 pub(crate) fn batch() -> Contestants {
     let (mut floor, mut ours, mut rt) = (Floor::open(), Handle::open().unwrap(), Rtnetlink::open());

@@ -17,13 +17,14 @@ import (
 var handle *netlink.Handle
 
 var tasks = map[string]func() error{
-	"find a link":               findALink,
-	"set an MTU":                setAnMTU,
-	"add and delete an address": address,
-	"add and delete a route":    route,
-	"list 10,000 neighbours":    neighbours,
-	"list 2,000 links":          links,
-	"list 100,000 routes":       routes,
+	"find a link":                    findALink,
+	"set an MTU":                     setAnMTU,
+	"add and delete an address":      address,
+	"add and delete a route":         route,
+	"add and delete a pair of links": pair,
+	"list 10,000 neighbours":         neighbours,
+	"list 2,000 links":               links,
+	"list 100,000 routes":            routes,
 }
 
 func main() {
@@ -96,6 +97,12 @@ func route() error {
 	}
 	check(handle.RouteAdd(route))
 	return handle.RouteDel(route)
+}
+
+func pair() error {
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "p0", Index: 70_000}, PeerName: "p1"}
+	check(handle.LinkAdd(pair))
+	return handle.LinkDel(pair)
 }
 
 func neighbours() error {
