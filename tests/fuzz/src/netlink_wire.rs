@@ -55,8 +55,10 @@ fn object(payload: &[u8]) {
 fn told(bytes: &[u8]) {
     let Some((kind, payload)) = bytes.split_first_chunk() else { return };
     let kind = u16::from_ne_bytes(*kind);
-    // Links, addresses, routes, neighbours, rules, qdiscs, classes, filters, ids of namespaces, next hops: new and gone.
-    let is_known = matches!(kind & !3, 16 | 20 | 24 | 28 | 32 | 36 | 40 | 44 | 88 | 104) && kind & 2 == 0;
+    // Links, addresses, routes, neighbours, rules, qdiscs, classes, filters, groups of bridges, ids of namespaces, next
+    // hops, VLANs of bridges: new and gone.
+    let is_known =
+        matches!(kind & !3, 16 | 20 | 24 | 28 | 32 | 36 | 40 | 44 | 84 | 88 | 104 | 112) && kind & 2 == 0;
     assert!(!fuzz::told(kind, payload) || is_known, "{kind} is told as an object");
 }
 
