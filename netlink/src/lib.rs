@@ -50,14 +50,19 @@
 //! | Go, 2014 | here | mended |
 //! |---|---|---|
 //! | `CreateBridge` | [`create_bridge`] | long names were cut; the MAC was 56:84:7a:fe:97:99 on every machine |
+//! | `DeleteBridge` | [`delete_bridge`] | |
 //! | `net.InterfaceByName` | [`interface_by_name`] | alternative names were not found |
 //! | `NetworkLinkAdd` | [`link_add`] | kinds and names of 6, 10, ... letters lost the last: never a "bridge" |
 //! | `NetworkLinkDel` | [`link_del`] | |
 //! | `NetworkLinkAddIp` | [`link_add_ip`] | a mask that is no prefix became /0; `::ffff:10.0.0.1` became IPv4 |
+//! | `NetworkLinkDelIp` | [`link_del_ip`] | |
 //! | `NetworkLinkUp`, `NetworkLinkDown` | [`link_up`], [`link_down`] | |
 //! | `NetworkSetMTU` | [`link_set_mtu`] | brought the link up and cleared its other flags; no word about the range |
-//! | `NetworkSetMaster` | [`link_set_master`] | the same side effect; no way back ([`Handle::clear_master`]) |
+//! | `NetworkSetMacAddress` | [`link_set_mac`] | |
+//! | `NetworkSetMaster` | [`link_set_master`] | the same side effect |
+//! | `NetworkSetNoMaster` | [`link_set_no_master`] | |
 //! | `AddToBridge` | [`add_to_bridge`] | names without their NUL |
+//! | `NetworkLinkAddVlan`, `NetworkLinkAddMacVlan` | [`link_add_vlan`], [`link_add_macvlan`] | |
 //! | `NetworkCreateVethPair` | [`create_veth_pair`] | `v0` and `v1` were both made "v", and so failed |
 //! | `NetworkChangeName` | [`link_rename`] | long names were cut; went by the old name, not the index |
 //! | `NetworkSetNsPid`, `NetworkSetNsFd` | [`link_set_ns_pid`], [`link_set_ns_fd`] | the link arrived up |
