@@ -29,11 +29,17 @@ pub struct Request {
     /// one stays a straight line.
     too_long: Option<u16>,
     /// What stays open until the request is sent; `None` where it is sent before whoever opened it goes on.
-    kept: Option<Vec<Kept>>,
-    /// A descriptor could not be kept: told when the request is finished.
-    unkept: Option<Failure>,
+    kept: Option<Box<AllKept>>,
     /// Of the socket that it is for.
     pub(crate) protocol: Protocol,
+}
+
+/// The descriptors that stay open.
+#[derive(Debug, Default)]
+struct AllKept {
+    all: Vec<Kept>,
+    /// One could not be kept: told when the request is finished.
+    failed: Option<Failure>,
 }
 
 /// A descriptor that stays open.
@@ -57,7 +63,7 @@ impl Request {
     pub(crate) fn begin(&mut self, kind: u16, flags: u16, header: &[u8]) {
         self.bytes.reserve(USUAL);
         self.start = self.bytes.len();
-        (self.too_long, self.unkept) = (None, None);
+        self.too_long = None;
         // Its length and sequence number come later.
         let mut first = [0; HEADER];
         first[4..6].copy_from_slice(&kind.to_ne_bytes());
@@ -75,7 +81,7 @@ impl Request {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.start = 0;
-        (self.too_long, self.unkept) = (None, None);
+        self.too_long = None;
         self.kept = None;
     }
 
@@ -162,9 +168,9 @@ impl Request {
     pub(crate) fn shared_descriptor(&mut self, kind: u16, fd: &Arc<OwnedFd>) {
         self.i32(kind, fd.as_raw_fd());
         if let Some(kept) = &mut self.kept
-            && !kept.last().is_some_and(|last| Arc::ptr_eq(&last.fd, fd))
+            && !kept.all.last().is_some_and(|last| Arc::ptr_eq(&last.fd, fd))
         {
-            kept.push(Kept { fd: Arc::clone(fd), inode: None });
+            kept.all.push(Kept { fd: Arc::clone(fd), inode: None });
         }
     }
 
@@ -173,16 +179,16 @@ impl Request {
         let own = match fd.try_clone_to_owned() {
             Ok(own) => File::from(own),
             Err(error) => {
-                self.unkept = Some(error.into());
+                kept.failed = Some(error.into());
                 return;
             }
         };
         let inode = inode(&own);
         let mut number = own.as_raw_fd();
-        if let Some(known) = kept.iter().rev().find(|one| inode.is_some() && one.inode == inode) {
+        if let Some(known) = kept.all.iter().rev().find(|one| inode.is_some() && one.inode == inode) {
             number = known.fd.as_raw_fd();
         } else {
-            kept.push(Kept { fd: Arc::new(own.into()), inode });
+            kept.all.push(Kept { fd: Arc::new(own.into()), inode });
         }
         self.i32(kind, number);
     }
@@ -301,21 +307,26 @@ impl Request {
     /// An attribute is longer than its 16-bit length can say, or a descriptor could not be kept. The message is gone
     /// then.
     pub(crate) fn finish(&mut self, sequence: u32) -> Result<&[u8], Failure> {
-        if let Some(failure) = self.unkept.take() {
+        if let Some(failure) = self.kept.as_mut().and_then(|kept| kept.failed.take()) {
             self.bytes.truncate(self.start);
             return Err(failure);
         }
         if let Some(kind) = self.too_long.take() {
-            let (names, _) = self.protocol.layout(self.kind());
-            let name = name_of(names, kind & 0x3fff).unwrap_or("an attribute");
-            self.bytes.truncate(self.start);
-            return Err(Failure::Input(format!("{name} is longer than the 65535 bytes of an attribute")));
+            return Err(self.drop_too_long(kind));
         }
         let message = &mut self.bytes[self.start..];
         let length = message.len() as u32;
         message[..4].copy_from_slice(&length.to_ne_bytes());
         message[8..12].copy_from_slice(&sequence.to_ne_bytes());
         Ok(message)
+    }
+
+    #[cold]
+    fn drop_too_long(&mut self, kind: u16) -> Failure {
+        let (names, _) = self.protocol.layout(self.kind());
+        let name = name_of(names, kind & 0x3fff).unwrap_or("an attribute");
+        self.bytes.truncate(self.start);
+        Failure::Input(format!("{name} is longer than the 65535 bytes of an attribute"))
     }
 
     /// The last message as it was sent, in which an error's offset points.
