@@ -109,6 +109,14 @@ impl Address {
         if self.preferred_lifetime.is_some_and(|seconds| seconds > longest) {
             return Err(Failure::Input("it can't be preferred for longer than it is valid".to_owned()));
         }
+        // The kernel takes it, and neither keeps it nor tells it.
+        if v4
+            && longest == u32::MAX
+            && self.preferred_lifetime.is_some_and(|seconds| (1..u32::MAX).contains(&seconds))
+        {
+            let why = "an IPv4 address that is valid for ever is preferred for ever too, or not at all (0)";
+            return Err(Failure::Input(why.to_owned()));
+        }
         Ok(())
     }
 }
@@ -393,8 +401,8 @@ mod tests {
         let lifetimes = |valid_lifetime, preferred_lifetime| {
             Address { valid_lifetime, preferred_lifetime, ..v4.clone() }.check().is_ok()
         };
-        assert!(lifetimes(Some(60), Some(60)) && lifetimes(None, Some(60)) && lifetimes(None, None));
-        assert!(!lifetimes(Some(60), Some(61)));
+        assert!(lifetimes(Some(60), Some(60)) && lifetimes(None, Some(0)) && lifetimes(None, None));
+        assert!(!lifetimes(Some(60), Some(61)) && !lifetimes(None, Some(60)));
         // Valid for a time and preferred as long as it is valid.
         assert!(lifetimes(Some(60), None));
     }
