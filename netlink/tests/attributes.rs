@@ -424,6 +424,7 @@ fn any_alternative_name_is_found_and_deleted() -> Outcome {
 fn a_group_of_many_pairs_goes_in_one_request() -> Outcome {
     const PAIRS: usize = 200;
     let mut handle = pair()?;
+    let before = handle.links()?;
     let mut batch = handle.batch();
     for number in 0..PAIRS {
         // Both ends in the group, one of them, and the other.
@@ -435,11 +436,9 @@ fn a_group_of_many_pairs_goes_in_one_request() -> Outcome {
         });
     }
     batch.send().into_iter().collect::<netlink::Result<Vec<_>>>()?;
-    assert_eq!(handle.links()?.len(), 2 * PAIRS + 3);
+    assert_eq!(handle.links()?.len(), 2 * PAIRS + before.len());
     handle.delete_group(77)?;
-    let mut left: Vec<_> = handle.links()?.into_iter().map(|link| link.name).collect();
-    left.sort_unstable();
-    assert_eq!(left, ["lo", "v0", "v1"]);
+    assert_eq!(handle.links()?, before);
     Ok(())
 }
 
@@ -455,7 +454,8 @@ fn a_group_with_loopback_stays() -> Outcome {
     assert_eq!(handle.links()?, before);
     handle.change_link("lo", &LinkChange::new().group(0))?;
     handle.delete_group(77)?;
-    assert_eq!(handle.links()?.len(), 1);
+    // The other end is gone with it.
+    assert_eq!(handle.links()?.len(), before.len() - 2);
     Ok(())
 }
 

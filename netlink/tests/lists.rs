@@ -71,6 +71,9 @@ macro_rules! listed {
 fn links_of_every_filter_are_listed() -> Outcome {
     netns()?;
     let mut handle = Handle::open()?;
+    // Some kernels make tunnels by themselves.
+    let kernels_own: Vec<_> =
+        handle.links()?.into_iter().map(|link| link.name).filter(|name| name != "lo").collect();
     let br0 = handle.add_link(&Bridge::new("br0").group(5).up())?.index;
     let br1 = handle.add_link(&Bridge::new("br1"))?.index;
     handle.add_veth(&Veth::new("v0").peer("v1").peer_group(7).master("br0").group(5).up())?;
@@ -108,8 +111,9 @@ fn links_of_every_filter_are_listed() -> Outcome {
                         .collect();
                     let names = |links: Vec<String>| {
                         let count = links.len();
-                        let names = BTreeSet::from_iter(links);
+                        let mut names = BTreeSet::from_iter(links);
                         assert_eq!(names.len(), count, "twice");
+                        names.retain(|name| !kernels_own.contains(name));
                         names
                     };
                     let (links, messages) =
@@ -124,7 +128,9 @@ fn links_of_every_filter_are_listed() -> Outcome {
                         .filter(|(_, of, ..)| matches!(kind, None | Some("unheard")) || kind == *of)
                         .filter(|(_, _, of, ..)| master.is_none() || master == *of)
                         .count();
-                    assert_eq!(messages, of_kernel, "{filter:?}");
+                    let all_kinds = matches!(kind, None | Some("unheard")) && master.is_none();
+                    let own = if all_kinds { kernels_own.len() } else { 0 };
+                    assert_eq!(messages, of_kernel + own, "{filter:?}");
                 }
             }
         }
@@ -416,7 +422,7 @@ fn what_a_bridge_knows_is_listed_by_every_filter() -> Outcome {
         (v0, br0, behind(2, 7)),
         (v2, br0, behind(3, 7)),
         (v2, br0, behind(4, 8)),
-        (v4, br1, FdbEntry::of_bridge(mac(1))),
+        (v4, br1, behind(1, 1)),
     ];
     for (port, _, entry) in &made {
         // It must be in the VLAN.
