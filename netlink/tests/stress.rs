@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use grounds::{Outcome, Stop, ignored, netns, tests};
-use netlink::tc::{Filter, Prio, Qdisc, TcHandle, U32};
+use netlink::tc::{Filter, FilterFilter, Prio, Qdisc, TcHandle, U32};
 use netlink::{
-    Bridge, ErrorKind, FdbEntry, Handle, IpNet, Link, LinkFilter, MdbEntry, MdbGroup, Neighbour, Route, Veth,
+    Bridge, Dump, ErrorKind, FdbEntry, FdbFilter, Handle, IpNet, Link, LinkFilter, MdbEntry, MdbGroup,
+    Neighbour, NeighbourFilter, Route, Veth,
 };
 
 /// How many links are there the whole time.
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         a_list_of_neighbours_that_is_short_says_so,
         a_list_of_filters_that_is_short_says_so,
         a_list_of_groups_that_is_short_says_so,
+        what_goes_while_a_list_is_read_is_told,
     ])
 }
 
@@ -262,7 +264,11 @@ fn a_list_of_filters_that_is_short_says_so() -> Outcome {
     is_short_with_a_word(FILTERS, list, number, |handle, number| {
         handle.delete_filter(link.index, &filter(number))?;
         handle.add_filter(link.index, &filter(number)).map(drop)
-    })
+    })?;
+    tells_of(
+        |handle| handle.dump_filters(link.index, root, FilterFilter::default()),
+        |other| other.delete_filter(link.index, &filter(FILTERS - 1)),
+    )
 }
 
 fn a_list_of_groups_that_is_short_says_so() -> Outcome {
@@ -290,4 +296,64 @@ fn a_list_of_groups_that_is_short_says_so() -> Outcome {
         handle.delete_mdb(bridge.index, &entry(number))?;
         handle.add_mdb(bridge.index, &entry(number))
     })
+}
+
+/// Changes something when a list was begun, which is longer than one datagram: in the end it says so. One during which
+/// nothing happens doesn't.
+fn tells_of<T>(
+    list: impl for<'h> Fn(&'h mut Handle) -> netlink::Result<Dump<'h, T>>,
+    change: impl FnOnce(&mut Handle) -> netlink::Result<()>,
+) -> Outcome {
+    let (mut handle, mut other) = (Handle::open()?, Handle::open()?);
+    assert!(list(&mut handle)?.all(|found| found.is_ok()));
+    let mut dump = list(&mut handle)?;
+    dump.next().expect("there are many")?;
+    change(&mut other)?;
+    let last = dump.last().expect("there are more");
+    assert_eq!(last.err().map(|error| error.kind()), Some(ErrorKind::Interrupted));
+    // The next one is whole again.
+    assert!(list(&mut handle)?.all(|found| found.is_ok()));
+    Ok(())
+}
+
+fn what_goes_while_a_list_is_read_is_told() -> Outcome {
+    const RTM_GETMDB: u16 = 86;
+    const AF_BRIDGE: u8 = 7;
+    const MANY: u16 = 3000;
+    netns()?;
+    let mut handle = Handle::open()?;
+    let bridge = handle.add_link(&Bridge::new("br0").up())?.index;
+    let port = handle.add_veth(&Veth::new("v0").master("br0").peer("v1").up())?.host.index;
+    handle.set_up("v1")?;
+    let neighbour = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        Neighbour::new([10, 9, high, low].into()).mac([2, 0, 0, 9, high, low])
+    };
+    let entry = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        FdbEntry::of_bridge([2, 0, 0, 9, high, low])
+    };
+    let group = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        MdbEntry::new(port, IpAddr::from([239, 9, high, low]))
+    };
+    let mut batch = handle.batch();
+    for number in 0..MANY {
+        batch.add_neighbour(bridge, &neighbour(number)).add_fdb(port, &entry(number));
+        batch.add_mdb(bridge, &group(number));
+    }
+    batch.send().into_iter().collect::<netlink::Result<Vec<_>>>()?;
+    let last = MANY - 1;
+    tells_of(
+        |handle| handle.dump_neighbours(NeighbourFilter::default()),
+        |other| other.delete_neighbour(bridge, &neighbour(last)),
+    )?;
+    tells_of(|handle| handle.dump_fdb(FdbFilter::default()), |other| other.delete_fdb(port, &entry(last)))?;
+    tells_of(
+        |handle| {
+            let request = handle.raw_request(RTM_GETMDB, 0, &[AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0]);
+            handle.raw_dump(request)
+        },
+        |other| other.delete_mdb(bridge, &group(last)),
+    )
 }
