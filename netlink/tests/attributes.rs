@@ -412,7 +412,11 @@ fn any_alternative_name_is_found_and_deleted() -> Outcome {
         handle.add_address(name, &"10.0.0.1/24".parse()?)?;
         handle.delete_address(name, &"10.0.0.1/24".parse()?)?;
     }
-    assert_eq!(handle.find_link("v0:0")?, None);
+    for missing in ["v0:0", "lo:x"] {
+        assert_eq!(handle.find_link(missing)?, None);
+    }
+    handle.set_up(names[0])?;
+    assert!(handle.link("v0")?.is_up());
     for (deleted, name) in names.iter().enumerate() {
         handle.delete_altname(*name, name)?;
         assert_eq!(handle.find_link(*name)?, None, "{name}");
@@ -470,10 +474,8 @@ fn without_itself(mut link: Link) -> Link {
     (link.index, link.mac, link.peer) = (0, None, link.peer.map(|_| 0));
     link.name.clear();
     if let Some(LinkKind::Bridge(bridge)) = &mut link.kind {
-        for id in [&mut bridge.bridge_id, &mut bridge.root_id] {
-            if let Some(id) = id {
-                id.mac = MacAddress::from([0; 6]);
-            }
+        for id in [&mut bridge.bridge_id, &mut bridge.root_id].into_iter().flatten() {
+            id.mac = MacAddress::from([0; 6]);
         }
         // What runs.
         (bridge.gc_timer, bridge.hello_timer) = (None, None);
