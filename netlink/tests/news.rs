@@ -44,12 +44,12 @@ fn connected() -> Result<(Handle, Link), Stop> {
 /// Waits for the news of one object that is made, and then deleted: it is the same all the time.
 fn is_told<T>(
     monitor: &MonitorBuilder,
-    make: impl FnOnce() -> netlink::Result<T>,
+    add: impl FnOnce() -> netlink::Result<T>,
     delete: impl FnOnce(T) -> netlink::Result<()>,
     is_it: impl Fn(&Object) -> bool,
 ) -> Outcome {
     let mut monitor = monitor.open()?;
-    let made = make()?;
+    let made = add()?;
     wait(&mut monitor, |event| matches!(event, Event::New(object) if is_it(object)))?;
     // It isn't gone as long as it is there.
     while let Some(event) = monitor.try_next()? {

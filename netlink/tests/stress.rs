@@ -309,8 +309,8 @@ fn tells_of<T>(
     let mut dump = list(&mut handle)?;
     dump.next().expect("there are many")?;
     change(&mut other)?;
-    let last = dump.last().expect("there are more");
-    assert_eq!(last.err().map(|error| error.kind()), Some(ErrorKind::Interrupted));
+    let end = dump.last().expect("there are more");
+    assert_eq!(end.err().map(|error| error.kind()), Some(ErrorKind::Interrupted));
     // The next one is whole again.
     assert!(list(&mut handle)?.all(|found| found.is_ok()));
     Ok(())
@@ -323,7 +323,7 @@ fn what_goes_while_a_list_is_read_is_told() -> Outcome {
     netns()?;
     let mut handle = Handle::open()?;
     let bridge = handle.add_link(&Bridge::new("br0").up())?.index;
-    let port = handle.add_veth(&Veth::new("v0").master("br0").peer("v1").up())?.host.index;
+    let v0 = handle.add_veth(&Veth::new("v0").master("br0").peer("v1").up())?.host.index;
     handle.set_up("v1")?;
     let neighbour = |number: u16| {
         let [high, low] = number.to_be_bytes();
@@ -335,11 +335,11 @@ fn what_goes_while_a_list_is_read_is_told() -> Outcome {
     };
     let group = |number: u16| {
         let [high, low] = number.to_be_bytes();
-        MdbEntry::new(port, IpAddr::from([239, 9, high, low]))
+        MdbEntry::new(v0, IpAddr::from([239, 9, high, low]))
     };
     let mut batch = handle.batch();
     for number in 0..MANY {
-        batch.add_neighbour(bridge, &neighbour(number)).add_fdb(port, &entry(number));
+        batch.add_neighbour(bridge, &neighbour(number)).add_fdb(v0, &entry(number));
         batch.add_mdb(bridge, &group(number));
     }
     batch.send().into_iter().collect::<netlink::Result<Vec<_>>>()?;
@@ -348,7 +348,7 @@ fn what_goes_while_a_list_is_read_is_told() -> Outcome {
         |handle| handle.dump_neighbours(NeighbourFilter::default()),
         |other| other.delete_neighbour(bridge, &neighbour(last)),
     )?;
-    tells_of(|handle| handle.dump_fdb(FdbFilter::default()), |other| other.delete_fdb(port, &entry(last)))?;
+    tells_of(|handle| handle.dump_fdb(FdbFilter::default()), |other| other.delete_fdb(v0, &entry(last)))?;
     tells_of(
         |handle| {
             let request = handle.raw_request(RTM_GETMDB, 0, &[AF_BRIDGE, 0, 0, 0, 0, 0, 0, 0]);
