@@ -52,7 +52,8 @@ pub struct Address {
     pub flags: AddressFlags,
     /// For how many seconds it is still there; `None` for ever.
     pub valid_lifetime: Option<u32>,
-    /// For how many seconds new connections still use it; `None` for ever.
+    /// For how many seconds new connections still use it; `None` for ever. Of an IPv4 address that is valid for ever the
+    /// kernel would forget it, so that it is refused there, but for 0.
     pub preferred_lifetime: Option<u32>,
     /// The metric of the route to its network, where one was set.
     pub metric: Option<u32>,
