@@ -59,7 +59,8 @@ pub struct Address {
     /// For how many seconds it is still there; `None` for ever.
     #[doc(alias("valid_lft", "IFA_CACHEINFO"))]
     pub valid_lifetime: Option<u32>,
-    /// For how many seconds new connections still use it; `None` for ever.
+    /// For how many seconds new connections still use it; `None` for ever. Of an IPv4 address that is valid for ever the
+    /// kernel would forget it, so that it is refused there, but for 0.
     #[doc(alias = "preferred_lft")]
     pub preferred_lifetime: Option<u32>,
     /// The metric of the route to its network, where one was set.
@@ -118,6 +119,14 @@ impl Address {
         let longest = self.valid_lifetime.unwrap_or(u32::MAX);
         if self.preferred_lifetime.is_some_and(|seconds| seconds > longest) {
             return Err(Failure::Input("it can't be preferred for longer than it is valid".to_owned()));
+        }
+        // The kernel takes it, and neither keeps it nor tells it.
+        if v4
+            && longest == u32::MAX
+            && self.preferred_lifetime.is_some_and(|seconds| (1..u32::MAX).contains(&seconds))
+        {
+            let why = "an IPv4 address that is valid for ever is preferred for ever too, or not at all (0)";
+            return Err(Failure::Input(why.to_owned()));
         }
         Ok(())
     }
@@ -474,8 +483,8 @@ mod tests {
         let lifetimes = |valid_lifetime, preferred_lifetime| {
             Address { valid_lifetime, preferred_lifetime, ..v4.clone() }.check().is_ok()
         };
-        assert!(lifetimes(Some(60), Some(60)) && lifetimes(None, Some(60)) && lifetimes(None, None));
-        assert!(!lifetimes(Some(60), Some(61)));
+        assert!(lifetimes(Some(60), Some(60)) && lifetimes(None, Some(0)) && lifetimes(None, None));
+        assert!(!lifetimes(Some(60), Some(61)) && !lifetimes(None, Some(60)));
         // Valid for a time and preferred as long as it is valid.
         assert!(lifetimes(Some(60), None));
     }

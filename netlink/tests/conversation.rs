@@ -1,14 +1,17 @@
 //! What goes wrong between a handle and the kernel: lost answers, missing ones, signals, forged messages.
 
+mod common;
+
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use common::net;
 use grounds::faults::Interrupts;
 use grounds::{Outcome, netns, tests};
 use netlink::kind::MacvlanMode;
 use netlink::raw::Request;
-use netlink::{Bridge, ErrorKind, Event, Handle, IpNet, LinkFilter, Monitor, Route};
+use netlink::{Bridge, ErrorKind, Event, Handle, LinkFilter, Monitor, Route};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, setsockopt, socket,
@@ -28,10 +31,6 @@ fn main() -> ExitCode {
 }
 
 const RTM_SETLINK: u16 = 19;
-
-fn net(text: &str) -> IpNet {
-    text.parse().expect("a network")
-}
 
 /// There is room for two answers or so, and all are refused.
 fn a_lost_answer_is_told_and_the_handle_works_on() -> Outcome {
