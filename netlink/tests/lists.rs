@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use common::net;
 use grounds::{Outcome, Stop, ignored, netns, tests};
 use netlink::{
-    AddrGenMode, Address, AddressFilter, Bridge, Family, FdbEntry, FdbFilter, Handle, IpNet, Link,
-    LinkChange, LinkFilter, MacAddress, Macvlan, Neighbour, NeighbourFilter, NeighbourState, NexthopFilter,
+    AddrGenMode, Address, AddressFilter, Bridge, Family, FdbEntry, FdbFilter, Handle, Link, LinkChange,
+    LinkFilter, MacAddress, Macvlan, Neighbour, NeighbourFilter, NeighbourState, NexthopFilter,
     NexthopObject, Route, RouteFilter, RouteKind, Rule, RuleAction, RuleFilter, Veth,
 };
 use nix::libc;
@@ -394,7 +394,7 @@ fn next_hops_of_every_filter_are_listed() -> Outcome {
     is(|filter, _| filter.family = Some(Family::Ipv4), &[1, 2, 3, 5, 6], &[1, 2, 3, 5, 6])?;
     is(
         |filter, [v0, ..]| {
-            (filter.device, filter.family, filter.protocol) = (Some(v0), Some(Family::Ipv4), Some(3))
+            (filter.device, filter.family, filter.protocol) = (Some(v0), Some(Family::Ipv4), Some(3));
         },
         &[1, 2],
         &[1],

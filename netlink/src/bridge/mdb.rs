@@ -9,6 +9,7 @@ use bitflags::bitflags;
 use nix::errno::Errno;
 
 use crate::LinkIndex;
+use crate::dump::ATTEMPTS;
 use crate::error::{Failure, Hints, Result};
 use crate::handle::Handle;
 use crate::link::LinkRef;
@@ -376,6 +377,14 @@ impl MdbFilter {
     }
 }
 
+/// What each message of a list says: the index of a bridge, and groups of it.
+type OfBridges = Vec<(Option<u32>, Vec<MdbEntry>)>;
+
+/// What tells an entry from the others.
+fn key(entry: &MdbEntry) -> (u32, u32, MdbGroup, Option<u16>, Option<IpAddr>) {
+    (entry.bridge, entry.port, entry.group, entry.vlan, entry.source)
+}
+
 impl Handle {
     /// Lists the multicast groups that all bridges know.
     ///
@@ -390,26 +399,47 @@ impl Handle {
     /// # Errors
     /// Those of [`mdb`](Handle::mdb).
     pub fn list_mdb(&mut self, filter: MdbFilter) -> Result<Vec<MdbEntry>> {
+        self.try_list_mdb(filter).map_err(|failure| failure.when("list multicast groups of bridges", &[]))
+    }
+
+    /// A group that nobody wants any more goes a moment after that was told, and moves the others, of which nothing is
+    /// told: a list of several messages is right when the next one is the same.
+    fn try_list_mdb(&mut self, filter: MdbFilter) -> Result<Vec<MdbEntry>, Failure> {
+        let mut before: Option<Vec<MdbEntry>> = None;
+        for _ in 0..ATTEMPTS {
+            let lists = self.read_mdb(filter)?;
+            let is_split = lists.windows(2).any(|two| two[0].0 == two[1].0);
+            let found: Vec<_> = lists.into_iter().flat_map(|(_, entries)| entries).collect();
+            let same = before.is_some_and(|before| before.iter().map(key).eq(found.iter().map(key)));
+            if same || !is_split {
+                return Ok(found);
+            }
+            before = Some(found);
+        }
+        Err(Failure::Interrupted(Some(Arc::new(before.unwrap_or_default()))))
+    }
+
+    /// Reads messages, each with groups of the bridge with that index.
+    fn read_mdb(&mut self, filter: MdbFilter) -> Result<OfBridges, Failure> {
         let write = |handle: &mut Handle| {
             let mut request = handle.room();
             request.begin(RTM_GETMDB, 0, &header(0));
             request
         };
-        // A message has the groups of one bridge.
         let read = |message: &Message<'_>| {
             let mut entries = MdbEntry::read_all(message.payload);
             entries.retain(|entry| filter.matches(entry));
-            Some(entries)
+            Some((u32_at(message.payload, 4), entries))
         };
-        let flat = |lists: &[Vec<MdbEntry>]| lists.concat();
-        let outcome = self.list(write, read).map(|lists| flat(&lists)).map_err(|failure| match failure {
+        self.list(write, read).map_err(|failure| match failure {
             Failure::Interrupted(Some(partial)) => {
-                let lists = partial.downcast_ref::<Vec<Vec<MdbEntry>>>().map(|lists| flat(lists));
-                Failure::Interrupted(Some(Arc::new(lists.unwrap_or_default())))
+                let lists = partial.downcast_ref::<OfBridges>();
+                let flat: Vec<_> =
+                    lists.into_iter().flatten().flat_map(|(_, entries)| entries).cloned().collect();
+                Failure::Interrupted(Some(Arc::new(flat)))
             }
             failure => failure,
-        });
-        outcome.map_err(|failure| failure.when("list multicast groups of bridges", &[]))
+        })
     }
 
     /// Tells a bridge that a multicast group is wanted behind a port. The bridge must be up and look at multicast.
