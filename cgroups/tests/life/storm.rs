@@ -1,13 +1,15 @@
 //! Processes that fork as fast as they can, killed again and again: nobody escapes, nothing is left.
 
-use std::io::{PipeReader, PipeWriter, Write, pipe};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use cgroups::Cgroup;
 use grounds::{Outcome, Stop, Test, test};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::unistd::{ForkResult, Pid, fork, pause};
 
 use crate::scene::{KILLING, LONG, eventually, fresh, only_v1, v1_alone, v2_alone};
 
@@ -29,25 +31,28 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Chains of processes: each forks the next one and ends. All hold the end of a pipe, whichever cgroup they may be in.
+///
+/// A process outside is the parent of those that lose theirs, and ignores their ends, so that the kernel forgets
+/// each one at once: who has to wait for them is slower than they are, and they use up the machine's numbers.
 pub(crate) struct Storm {
     alive: PipeReader,
+    parent: Pid,
 }
 
 impl Storm {
     /// One in the cgroup.
     pub(crate) fn inside(cgroup: &Cgroup) -> Result<Storm, Stop> {
         let (alive, theirs) = pipe()?;
+        let (mut told, tell) = pipe()?;
         let (wait, mut go) = pipe()?;
-        let first = start(&wait, &go, &alive)?;
-        drop((theirs, wait));
-        let added = cgroup.add(first.as_raw() as u32);
-        if added.is_ok() {
-            go.write_all(b"go")?;
-        }
-        drop(go); // without a word it ends
-        waitpid(first, None)?;
-        added?;
-        Ok(Storm { alive })
+        let storm = Storm { parent: start(&wait, &go, &tell, &theirs)?, alive };
+        drop((theirs, tell, wait));
+        let mut first = [0; 4];
+        told.read_exact(&mut first)?;
+        cgroup.add(u32::from_ne_bytes(first))?; // without a word it ends
+        go.write_all(b"go")?;
+        told.read_exact(&mut [0])?;
+        Ok(storm)
     }
 
     /// Waits for the last of them.
@@ -59,36 +64,70 @@ impl Storm {
     }
 }
 
-/// Forks the first process, which waits for a word.
-fn start(wait: &PipeReader, go: &PipeWriter, alive: &PipeReader) -> nix::Result<Pid> {
-    let (wait, go, alive) = (wait.as_raw_fd(), go.as_raw_fd(), alive.as_raw_fd());
-    // SAFETY: the child makes nothing but system calls that take numbers and a buffer of its own.
-    let pid = unsafe { libc::fork() };
-    if pid != 0 {
-        return nix::errno::Errno::result(pid).map(Pid::from_raw);
+impl Drop for Storm {
+    fn drop(&mut self) {
+        let _ = kill(self.parent, Signal::SIGKILL);
+        let _ = waitpid(self.parent, None);
     }
-    // SAFETY: these are the child's own copies, and nobody uses them after.
+}
+
+/// Forks the parent, which forks the first process and tells who that is. The first one waits for a word, and tells
+/// when it goes on.
+fn start(wait: &PipeReader, go: &PipeWriter, tell: &PipeWriter, alive: &PipeWriter) -> nix::Result<Pid> {
+    let [wait, go, tell, alive] = [wait.as_raw_fd(), go.as_raw_fd(), tell.as_raw_fd(), alive.as_raw_fd()];
+    // SAFETY: the child makes nothing but system calls that take numbers and buffers of its own.
+    if let ForkResult::Parent { child } = unsafe { fork() }? {
+        return Ok(child);
+    }
+    let forked = prctl::set_child_subreaper(true).and_then(|()| {
+        // SAFETY: nothing runs on the signal.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
+        // SAFETY: as of the first one.
+        unsafe { fork() }
+    });
+    match forked {
+        Ok(ForkResult::Child) => {}
+        Ok(ForkResult::Parent { child }) => {
+            say(tell, &child.as_raw().to_ne_bytes());
+            for fd in [wait, go, tell, alive] {
+                // SAFETY: these are the process's own copies, and nobody uses them after.
+                unsafe { libc::close(fd) };
+            }
+            loop {
+                pause();
+            }
+        }
+        // SAFETY: ends the process, and runs nothing of its parent's.
+        Err(_) => unsafe { libc::_exit(1) },
+    }
+    // SAFETY: these are the process's own copies, and nobody uses them after.
     unsafe { libc::close(go) };
-    // SAFETY: as above.
-    unsafe { libc::close(alive) };
     let mut word = [0_u8; 2];
     // SAFETY: the buffer is as long as the number says.
     if unsafe { libc::read(wait, word.as_mut_ptr().cast(), 2) } != 2 {
-        // SAFETY: ends the process, and runs nothing of the parent's.
+        // SAFETY: ends the process, and runs nothing of its parent's.
         unsafe { libc::_exit(0) };
     }
     // Two chains, for two processors: it lives on in a child, and in a child of that.
     // SAFETY: as of the first one.
-    unsafe { libc::fork() };
+    if unsafe { libc::fork() } != 0 {
+        say(tell, b"!");
+    }
     loop {
         // SAFETY: as of the first one.
         let next = unsafe { libc::fork() };
         // Without a next one (EAGAIN, at a limit of processes) it stays and tries again.
         if next > 0 {
-            // SAFETY: ends the process, and runs nothing of the parent's.
+            // SAFETY: ends the process, and runs nothing of its parent's.
             unsafe { libc::_exit(0) };
         }
     }
+}
+
+/// Writes to a pipe; what can't be written is missed at its other end.
+fn say(pipe: RawFd, what: &[u8]) {
+    // SAFETY: the buffer is as long as the number says.
+    unsafe { libc::write(pipe, what.as_ptr().cast(), what.len()) };
 }
 
 fn nobody_escapes_a_thousand_kills() -> Outcome {
