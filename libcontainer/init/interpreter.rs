@@ -112,6 +112,12 @@ impl<K: Kernel> Machine<K> {
             Op::LoopbackUp {} => self.loopback_up(),
             Op::SessionKeyring {} => self.session_keyring(),
 
+            Op::Personality { persona } => self.sys.personality(persona),
+            Op::MemoryPolicy { mode, nodes } => self.sys.set_mempolicy(mode, nodes),
+            Op::Scheduler { attributes } => self.sys.sched_setattr(attributes),
+            Op::IoPriority { priority } => self.sys.ioprio_set(priority),
+            Op::CpuAffinity { mask } => self.sys.sched_setaffinity(mask),
+
             Op::BecomeRoot { drop_groups } => self.become_root(drop_groups),
             Op::Rlimit { resource, soft, hard } => self.sys.setrlimit(resource, soft, hard),
             Op::Bounding { keep } => self.bounding(keep),

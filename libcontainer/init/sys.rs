@@ -283,6 +283,46 @@ impl<K: Kernel> Sys<K> {
         self.with_path(nr::PRLIMIT64, [0, resource as usize, address(&limit), 0, 0, 0]).map(drop)
     }
 
+    // ---- how the kernel serves the process ----
+
+    pub fn personality(&mut self, persona: u32) -> Result<()> {
+        self.plain(nr::PERSONALITY, [persona as usize, 0, 0, 0, 0, 0]).map(drop)
+    }
+
+    /// Sets where memory comes from: `nodes` is a mask in whole words.
+    pub fn set_mempolicy(&mut self, mode: u32, nodes: &[u8]) -> Result<()> {
+        if nodes.is_empty() {
+            return self.plain(nr::SET_MEMPOLICY, [mode as usize, 0, 0, 0, 0, 0]).map(drop);
+        }
+        if !nodes.len().is_multiple_of(size_of::<usize>()) {
+            return Err(Fault::new(nr::SET_MEMPOLICY, EINVAL));
+        }
+        // The kernel takes one off the number of bits (set_mempolicy(2), bugs).
+        let bits = nodes.len() * 8 + 1;
+        // SAFETY: the kernel reads the whole words that so many bits take, which are in `nodes`.
+        unsafe { self.call(nr::SET_MEMPOLICY, [mode as usize, nodes.as_ptr() as usize, bits, 0, 0, 0]) }.map(drop)
+    }
+
+    /// Sets the scheduler of this thread, by a `struct sched_attr` that begins with its size.
+    pub fn sched_setattr(&mut self, attributes: &[u8]) -> Result<()> {
+        let size = attributes.first_chunk().map(|size| u32::from_ne_bytes(*size) as usize);
+        if size != Some(attributes.len()) {
+            return Err(Fault::new(nr::SCHED_SETATTR, EINVAL));
+        }
+        // SAFETY: the kernel reads as many bytes as the first number says, which is the length.
+        unsafe { self.call(nr::SCHED_SETATTR, [0, attributes.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+    }
+
+    pub fn ioprio_set(&mut self, priority: u32) -> Result<()> {
+        const IOPRIO_WHO_PROCESS: usize = 1;
+        self.plain(nr::IOPRIO_SET, [IOPRIO_WHO_PROCESS, 0, priority as usize, 0, 0, 0]).map(drop)
+    }
+
+    pub fn sched_setaffinity(&mut self, mask: &[u8]) -> Result<()> {
+        // SAFETY: the kernel reads at most `mask.len()` bytes of `mask`.
+        unsafe { self.call(nr::SCHED_SETAFFINITY, [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0]) }.map(drop)
+    }
+
     /// Sets the host name ([`nr::SETHOSTNAME`]) or domain name ([`nr::SETDOMAINNAME`]).
     pub fn set_name(&mut self, call: usize, name: &[u8]) -> Result<()> {
         // SAFETY: the kernel reads `name.len()` bytes of `name`.

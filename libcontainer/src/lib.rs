@@ -62,8 +62,9 @@ mod state;
 mod sys;
 
 pub use config::{
-    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
-    NamespaceKind, Network, Process, Propagation, Rlimit, Route, User, Veth,
+    Capabilities, CapabilitySet, Cgroup, Clock, Config, CpuAffinity, Device, DeviceKind, IdMapping, IoClass,
+    IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Mount, Namespace, NamespaceKind, Network, Personality,
+    Process, Propagation, Rlimit, Route, Scheduler, SchedulerFlag, SchedulerPolicy, TimeOffset, User, Veth,
 };
 pub use container::{Container, Status};
 pub use error::{Error, ErrorKind, Result};

@@ -252,6 +252,18 @@ operations! {
     /// Leaves the caller's session keyring, whose keys are the caller's.
     54 SessionKeyring {}
 
+    // ---- how the kernel serves the process ----
+    /// Sets the execution domain.
+    55 Personality { persona: u32 }
+    /// Says from which NUMA nodes memory comes: a mask in whole words, empty for none.
+    56 MemoryPolicy { mode: u32, nodes: &'p [u8] }
+    /// Sets the scheduler: a `struct sched_attr`.
+    57 Scheduler { attributes: &'p [u8] }
+    /// Sets the I/O priority.
+    58 IoPriority { priority: u32 }
+    /// Says on which processors the process runs: a mask in whole words.
+    59 CpuAffinity { mask: &'p [u8] }
+
     // ---- identity and confinement ----
     /// Takes the ids that run the set-up inside a new user namespace.
     60 BecomeRoot { drop_groups: bool }

@@ -2,7 +2,11 @@
 
 use std::path::{Component, Path};
 
-use super::{Config, IdMapping, NamespaceKind, Network, Process, User};
+use super::scheduling::mask;
+use super::{
+    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, NamespaceKind, Network, Process, Scheduler,
+    SchedulerPolicy, User,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Checks a configuration; the error names everything that is wrong with it.
@@ -17,8 +21,26 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     {
         wrong.push(format!("cgroup path {:?}: must name a cgroup, without \"..\"", cgroup.path));
     }
+    if let Some(policy) = &config.memory_policy {
+        memory_policy(policy, &mut wrong);
+    }
     process_wrongs(&config.process, &mut wrong);
     finish(&wrong)
+}
+
+/// The kernel would take no nodes, or nodes for a rule that is about none, without a word on what is wrong.
+fn memory_policy(policy: &MemoryPolicy, wrong: &mut Vec<String>) {
+    let wants = !matches!(policy.mode, MemoryMode::Default | MemoryMode::Local | MemoryMode::Preferred);
+    let name = policy.mode.name();
+    if policy.nodes.is_empty() {
+        if wants {
+            wrong.push(format!("memory policy {name}: needs nodes"));
+        }
+    } else if matches!(policy.mode, MemoryMode::Default | MemoryMode::Local) {
+        wrong.push(format!("memory policy {name}: is about no nodes"));
+    } else if mask(&policy.nodes).is_none() {
+        wrong.push(format!("memory policy {name}: nodes {:?} are no list as 0-3,7", policy.nodes));
+    }
 }
 
 /// Checks a process that joins a container.
@@ -77,6 +99,15 @@ fn namespaces(config: &Config, wrong: &mut Vec<String>) {
     needs(config.domainname.is_some(), "domainname", Uts);
     needs(!config.networks.is_empty(), "networks", Network);
     needs(!config.routes.is_empty(), "routes", Network);
+    if !config.time_offsets.is_empty() && !config.is_new(NamespaceKind::Time) {
+        wrong.push("time offsets: need a new Time namespace".to_owned());
+    }
+    for (clock, offset) in &config.time_offsets {
+        if offset.nanosecs >= 1_000_000_000 {
+            let (name, nanosecs) = (clock.name(), offset.nanosecs);
+            wrong.push(format!("time offset of {name}: {nanosecs} nanoseconds are a second or more"));
+        }
+    }
     let mapped = !config.uid_mappings.is_empty() || !config.gid_mappings.is_empty();
     needs(mapped, "id mappings", User);
     if config.is_new(User) && (config.uid_mappings.is_empty() || config.gid_mappings.is_empty()) {
@@ -201,6 +232,13 @@ fn process_wrongs(process: &Process, wrong: &mut Vec<String>) {
     if process.oom_score_adj.is_some_and(|score| !(-1000..=1000).contains(&score)) {
         wrong.push("oom_score_adj: must be from -1000 to 1000".to_owned());
     }
+    let labels = [("AppArmor profile", &process.apparmor_profile), ("SELinux label", &process.selinux_label)];
+    for (what, label) in labels {
+        if label.as_ref().is_some_and(|label| label.is_empty() || label.contains(['\0', '\n'])) {
+            wrong.push(format!("{what} {label:?}: must be one line"));
+        }
+    }
+    served(process, wrong);
     let capabilities = &process.capabilities;
     let both = capabilities.permitted.bits() & capabilities.inheritable.bits();
     if capabilities.ambient.bits() & !both != 0 {
@@ -208,6 +246,46 @@ fn process_wrongs(process: &Process, wrong: &mut Vec<String>) {
     }
     if !capabilities.permitted.contains(capabilities.effective) {
         wrong.push("capabilities: effective ones must be permitted too".to_owned());
+    }
+}
+
+/// How the kernel serves it.
+fn served(process: &Process, wrong: &mut Vec<String>) {
+    use SchedulerPolicy::{Batch, Deadline, Fifo, Idle, Iso, Other, RoundRobin};
+    if let Some(scheduler) = &process.scheduler {
+        let Scheduler { policy, nice, priority, .. } = scheduler;
+        let name = policy.name();
+        if !(-20..=19).contains(nice) {
+            wrong.push(format!("scheduler: nice value {nice} is not from -20 to 19"));
+        }
+        match policy {
+            Fifo | RoundRobin if !(1..=99).contains(priority) => {
+                wrong.push(format!("scheduler {name}: priority {priority} is not from 1 to 99"));
+            }
+            Other | Batch | Idle if *priority != 0 => {
+                wrong.push(format!("scheduler {name}: has no priority, so 0, not {priority}"));
+            }
+            Iso => wrong.push(format!("scheduler {name}: no kernel has it")),
+            _ => {}
+        }
+        let times = scheduler.runtime != 0 || scheduler.deadline != 0 || scheduler.period != 0;
+        if times && *policy != Deadline {
+            wrong.push(format!("scheduler {name}: runtime, deadline and period are SCHED_DEADLINE's"));
+        }
+    }
+    if let Some(IoPriority { class, priority }) = process.io_priority {
+        if priority > 7 {
+            wrong.push(format!("I/O priority: {priority} is not from 0 to 7"));
+        }
+        if class == IoClass::Idle && priority != 0 {
+            wrong.push("I/O priority: IOPRIO_CLASS_IDLE has none, so 0".to_owned());
+        }
+    }
+    let affinity = process.exec_cpu_affinity.iter();
+    for list in affinity.flat_map(|affinity| [&affinity.initial, &affinity.last]).flatten() {
+        if mask(list).is_none() {
+            wrong.push(format!("exec CPU affinity {list:?}: is no list as 0-3,7"));
+        }
     }
 }
 

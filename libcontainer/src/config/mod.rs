@@ -3,6 +3,7 @@
 mod capabilities;
 pub(crate) mod check;
 mod defaults;
+pub(crate) mod scheduling;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,6 +12,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use capabilities::{Capabilities, CapabilitySet};
+pub use scheduling::{
+    CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler,
+    SchedulerFlag, SchedulerPolicy,
+};
 
 /// Everything about a container: what it sees, what it may use, and the program that it runs.
 ///
@@ -35,6 +40,8 @@ pub struct Config {
     pub domainname: Option<String>,
     /// The namespaces that are new or joined; all others are the caller's.
     pub namespaces: Vec<Namespace>,
+    /// By how much clocks inside differ from the host's; needs a new time namespace.
+    pub time_offsets: BTreeMap<Clock, TimeOffset>,
     /// How user ids inside map to the host's; needs a user namespace.
     pub uid_mappings: Vec<IdMapping>,
     /// How group ids inside map to the host's; needs a user namespace.
@@ -55,6 +62,10 @@ pub struct Config {
     pub networks: Vec<Network>,
     /// Routes besides the default gateways of [`Config::networks`].
     pub routes: Vec<Route>,
+    /// Which kernel the programs think they run on; the caller's unless said.
+    pub personality: Option<Personality>,
+    /// From which NUMA nodes memory comes; as the caller's unless said.
+    pub memory_policy: Option<MemoryPolicy>,
     /// The program.
     pub process: Process,
 }
@@ -129,6 +140,39 @@ impl NamespaceKind {
             NamespaceKind::Time => "time",
         }
     }
+}
+
+/// The clocks of a time namespace,
+/// [`time_namespaces(7)`](https://man7.org/linux/man-pages/man7/time_namespaces.7.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Clock {
+    /// What has passed since some moment, without the time that the machine slept.
+    Monotonic,
+    /// What has passed since the machine was switched on.
+    Boottime,
+}
+
+impl Clock {
+    /// Returns the name that the kernel has for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Clock::Monotonic => "monotonic",
+            Clock::Boottime => "boottime",
+        }
+    }
+}
+
+/// By how much a clock differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct TimeOffset {
+    /// Whole seconds; a clock can't be set before it began.
+    pub secs: i64,
+    /// Nanoseconds beyond those, below 1,000,000,000.
+    pub nanosecs: u32,
 }
 
 /// A range of ids, [`user_namespaces(7)`](https://man7.org/linux/man-pages/man7/user_namespaces.7.html).
@@ -284,6 +328,16 @@ pub struct Process {
     pub no_new_privileges: bool,
     /// How eagerly the kernel kills it when memory is short: -1000 to 1000.
     pub oom_score_adj: Option<i32>,
+    /// The AppArmor profile that binds it, which must be loaded; the caller's own unless said.
+    pub apparmor_profile: Option<String>,
+    /// The SELinux label that binds it; as the policy has it unless said.
+    pub selinux_label: Option<String>,
+    /// How it takes turns with others; as the caller unless said.
+    pub scheduler: Option<Scheduler>,
+    /// When its reads and writes are done; as the caller's unless said.
+    pub io_priority: Option<IoPriority>,
+    /// On which processors it runs. It counts for processes that join a container, not for its first one.
+    pub exec_cpu_affinity: Option<CpuAffinity>,
 }
 
 impl Default for Process {
@@ -299,6 +353,11 @@ impl Default for Process {
             rlimits: Vec::new(),
             no_new_privileges: false,
             oom_score_adj: None,
+            apparmor_profile: None,
+            selinux_label: None,
+            scheduler: None,
+            io_priority: None,
+            exec_cpu_affinity: None,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use cgroups::{DeviceAccess, DeviceRule, HugepageLimit, InterfacePriority, ThrottleDevice, WeightDevice};
 
-use super::{invalid, spec};
+use super::{invalid, serving, spec};
 use crate::config::{
-    Capabilities, CapabilitySet, Cgroup, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
-    NamespaceKind, Network, Process, Propagation, Rlimit, User,
+    Capabilities, CapabilitySet, Cgroup, Clock, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
+    NamespaceKind, Network, Process, Propagation, Rlimit, TimeOffset, User,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -16,9 +16,6 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
     let mut asked = Vec::new();
     asked.extend(spec.hooks.0.then(|| "hooks".to_owned()));
     asked.extend(spec.vm.0.then(|| "vm".to_owned()));
-    if let Some(process) = &spec.process {
-        process_asks(process, "process.", &mut asked);
-    }
     linux_asks(&spec.linux, &mut asked);
     mounts_ask(&spec.mounts, &mut asked);
     refuse(&asked)?;
@@ -36,6 +33,7 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
         hostname: name(&spec.hostname, "hostname")?,
         domainname: name(&spec.domainname, "domainname")?,
         namespaces: linux.namespaces.iter().map(namespace).collect::<Result<_>>()?,
+        time_offsets: linux.time_offsets.iter().map(time_offset).collect::<Result<_>>()?,
         uid_mappings: linux.uid_mappings.iter().map(mapping).collect(),
         gid_mappings: linux.gid_mappings.iter().map(mapping).collect(),
         mounts: spec.mounts.iter().map(|one| mount(one, bundle)).collect::<Result<_>>()?,
@@ -44,6 +42,8 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
         readonly_paths: linux.readonly_paths.iter().map(PathBuf::from).collect(),
         sysctl: linux.sysctl.clone(),
         cgroup: Some(cgroup(linux, id)?),
+        personality: linux.personality.as_ref().map(serving::personality).transpose()?,
+        memory_policy: linux.memory_policy.as_ref().map(serving::memory_policy).transpose()?,
         process: made_process(spec.process.as_ref().ok_or_else(unprocessed)?)?,
         ..Config::default()
     };
@@ -55,9 +55,6 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
 
 /// Makes a process that joins a container.
 pub(super) fn process(process: &spec::Process) -> Result<Process> {
-    let mut asked = Vec::new();
-    process_asks(process, "", &mut asked);
-    refuse(&asked)?;
     made_process(process)
 }
 
@@ -71,27 +68,11 @@ fn refuse(asked: &[String]) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, text))
 }
 
-fn process_asks(process: &spec::Process, prefix: &str, asked: &mut Vec<String>) {
-    // The host's own confinement stays: nobody is less confined than that.
-    let profile = !matches!(process.apparmor_profile.as_str(), "" | "unconfined");
-    let fields = [
-        (profile, "apparmorProfile"),
-        (process.selinux_label.0, "selinuxLabel"),
-        (process.scheduler.0, "scheduler"),
-        (process.io_priority.0, "ioPriority"),
-        (process.exec_cpu_affinity.0, "execCPUAffinity"),
-    ];
-    name_asked(&fields, prefix, asked);
-}
-
 fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
     let fields = [
         (linux.seccomp.0, "seccomp"),
         (linux.mount_label.0, "mountLabel"),
         (linux.intel_rdt.0, "intelRdt"),
-        (linux.time_offsets.0, "timeOffsets"),
-        (linux.personality.0, "personality"),
-        (linux.memory_policy.0, "memoryPolicy"),
         (!linux.net_devices.is_empty(), "netDevices"),
     ];
     name_asked(&fields, "linux.", asked);
@@ -133,7 +114,17 @@ fn made_process(process: &spec::Process) -> Result<Process> {
         rlimits,
         no_new_privileges: process.no_new_privileges,
         oom_score_adj: process.oom_score_adj,
+        // The host's own confinement stays: nobody is less confined than that.
+        apparmor_profile: said(&process.apparmor_profile).filter(|profile| profile != "unconfined"),
+        selinux_label: said(&process.selinux_label),
+        scheduler: process.scheduler.as_ref().map(serving::scheduler).transpose()?,
+        io_priority: process.io_priority.as_ref().map(serving::io_priority).transpose()?,
+        exec_cpu_affinity: process.exec_cpu_affinity.as_ref().map(serving::cpu_affinity),
     })
+}
+
+fn said(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn user(user: &spec::User) -> User {
@@ -202,6 +193,15 @@ fn namespace(namespace: &spec::Namespace) -> Result<Namespace> {
         return Err(invalid(format_args!("linux.namespaces: path {joined:?} must be absolute")));
     }
     Ok(Namespace { kind, path: (!namespace.path.is_empty()).then(|| joined.to_owned()) })
+}
+
+fn time_offset((clock, offset): (&String, &spec::TimeOffset)) -> Result<(Clock, TimeOffset)> {
+    let clock = match clock.as_str() {
+        "monotonic" => Clock::Monotonic,
+        "boottime" => Clock::Boottime,
+        other => return Err(invalid(format_args!("linux.timeOffsets: clock {other:?} is unknown"))),
+    };
+    Ok((clock, TimeOffset { secs: offset.secs, nanosecs: offset.nanosecs }))
 }
 
 fn mapping(mapping: &spec::IdMapping) -> IdMapping {

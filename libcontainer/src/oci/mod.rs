@@ -21,6 +21,7 @@
 
 mod config;
 mod example;
+mod serving;
 mod spec;
 mod state;
 

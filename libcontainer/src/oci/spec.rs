@@ -90,17 +90,31 @@ pub(super) struct Process {
     pub(super) no_new_privileges: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) oom_score_adj: Option<i32>,
-    #[serde(default, deserialize_with = "nullable", skip_serializing)]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
     pub(super) apparmor_profile: String,
-    #[serde(default, skip_serializing)]
-    pub(super) selinux_label: Asked,
-    #[serde(default, skip_serializing)]
-    pub(super) scheduler: Asked,
-    #[serde(default, skip_serializing)]
-    pub(super) io_priority: Asked,
-    #[serde(default, rename = "execCPUAffinity", skip_serializing)]
-    pub(super) exec_cpu_affinity: Asked,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
+    pub(super) selinux_label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scheduler: Option<Scheduler>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) io_priority: Option<IoPriority>,
+    #[serde(default, rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
+    pub(super) exec_cpu_affinity: Option<CpuAffinity>,
 }
+
+part!(Scheduler {
+    policy: String,
+    nice: i32,
+    priority: i32,
+    flags: Vec<String>,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+});
+
+part!(IoPriority { class: String, priority: i32 });
+
+part!(CpuAffinity { initial: Option<String>, last as "final": Option<String> });
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct ConsoleSize {
@@ -174,12 +188,18 @@ part!(Linux {
     mount_label: Asked,
     seccomp: Asked,
     intel_rdt: Asked,
-    time_offsets: Asked,
-    personality: Asked,
-    memory_policy: Asked,
+    time_offsets: BTreeMap<String, TimeOffset>,
+    personality: Option<Personality>,
+    memory_policy: Option<MemoryPolicy>,
     // An interface without any setting is still one to be moved.
     net_devices: BTreeMap<String, Asked>,
 });
+
+part!(TimeOffset { secs: i64, nanosecs: u32 });
+
+part!(Personality { domain: String, flags: Vec<String> });
+
+part!(MemoryPolicy { mode: String, nodes: String, flags: Vec<String> });
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct IdMapping {

@@ -94,16 +94,64 @@ fn what_is_not_done_is_refused_by_all_its_names_at_once() {
         r#""hooks": {"poststop": [{"path": "/bin/true"}]},
            "mounts": [{"destination": "/a", "source": "/a", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]},
                       {"destination": "/b", "type": "tmpfs", "options": ["tmpcopyup"]}],
-           "linux": {"intelRdt": {"closID": "x"}, "timeOffsets": {"boottime": {"secs": 5}}, "netDevices": {"eth0": {}},
-                     "personality": {"domain": "LINUX32"}, "memoryPolicy": {"mode": "MPOL_BIND"}, "mountLabel": "label"}"#,
+           "linux": {"intelRdt": {"closID": "x"}, "netDevices": {"eth0": {}},
+                     "mountLabel": "label"}"#,
     )
     .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.to_string(),
-        "not supported yet: hooks, linux.mountLabel, linux.intelRdt, linux.timeOffsets, linux.personality, \
-         linux.memoryPolicy, linux.netDevices, mounts[0].uidMappings, mounts[1].options \"tmpcopyup\""
+        "not supported yet: hooks, linux.mountLabel, linux.intelRdt, linux.netDevices, \
+         mounts[0].uidMappings, mounts[1].options \"tmpcopyup\""
     );
+}
+
+#[test]
+fn how_the_kernel_serves_a_process_is_passed_on() {
+    use crate::config::{IoClass, MemoryFlag, MemoryMode, Personality, SchedulerFlag, SchedulerPolicy};
+    let json = br#"{"cwd": "/", "args": ["true"],
+        "scheduler": {"policy": "SCHED_FIFO", "priority": 9, "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
+        "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6}, "execCPUAffinity": {"initial": "0", "final": "1-3"}}"#;
+    let process = process(json).unwrap();
+    let scheduler = process.scheduler.unwrap();
+    assert_eq!((scheduler.policy, scheduler.priority), (SchedulerPolicy::Fifo, 9));
+    assert_eq!(scheduler.flags, [SchedulerFlag::ResetOnFork]);
+    let priority = process.io_priority.unwrap();
+    assert_eq!((priority.class, priority.priority), (IoClass::BestEffort, 6));
+    let affinity = process.exec_cpu_affinity.unwrap();
+    assert_eq!((affinity.initial.as_deref(), affinity.last.as_deref()), (Some("0"), Some("1-3")));
+
+    let config = with_linux(
+        r#""personality": {"domain": "LINUX32"},
+           "memoryPolicy": {"mode": "MPOL_INTERLEAVE", "nodes": "0-1", "flags": ["MPOL_F_STATIC_NODES"]}"#,
+    )
+    .unwrap();
+    assert_eq!(config.personality, Some(Personality::Linux32));
+    let policy = config.memory_policy.unwrap();
+    assert_eq!((policy.mode, policy.nodes.as_str()), (MemoryMode::Interleave, "0-1"));
+    assert_eq!(policy.flags, [MemoryFlag::StaticNodes]);
+}
+
+#[test]
+fn words_that_are_unknown_are_told_with_their_field() {
+    for (linux, field) in [
+        (r#""personality": {"domain": "BSD"}"#, "linux.personality.domain: \"BSD\""),
+        (r#""personality": {"domain": "LINUX", "flags": ["ADDR"]}"#, "linux.personality.flags: \"ADDR\""),
+        (r#""memoryPolicy": {"mode": "MPOL_FAR"}"#, "linux.memoryPolicy.mode: \"MPOL_FAR\""),
+    ] {
+        let error = with_linux(linux).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains(field), "{error}");
+    }
+    for (field, told) in [
+        (r#""scheduler": {"policy": "SCHED_FAIR"}"#, "process.scheduler.policy: \"SCHED_FAIR\""),
+        (r#""scheduler": {"policy": "SCHED_RR", "priority": -1}"#, "process.scheduler.priority: -1 is below 0"),
+        (r#""ioPriority": {"class": "RT"}"#, "process.ioPriority.class: \"RT\""),
+    ] {
+        let json = format!(r#"{{"cwd": "/", "args": ["true"], {field}}}"#);
+        let error = process(json.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }
 
 #[test]
@@ -152,11 +200,9 @@ fn every_resource_of_the_specification_is_passed_on() {
 fn dockers_filter_is_never_dropped() {
     let error = with_linux(&format!(r#""seccomp": {SECCOMP}"#)).unwrap_err();
     assert_eq!(error.to_string(), "not supported yet: linux.seccomp");
-    let json = br#"{"cwd": "/", "args": ["true"], "apparmorProfile": "web", "selinuxLabel": "l", "scheduler": {"policy": "SCHED_BATCH"},
-        "ioPriority": {"class": "IOPRIO_CLASS_IDLE"}, "execCPUAffinity": {"initial": "0"}}"#;
-    let error = process(json).unwrap_err();
-    let all = "apparmorProfile, selinuxLabel, scheduler, ioPriority, execCPUAffinity";
-    assert_eq!(error.to_string(), format!("not supported yet: {all}"));
+    let json = br#"{"cwd": "/", "args": ["true"], "apparmorProfile": "web", "selinuxLabel": "l"}"#;
+    let process = process(json).unwrap();
+    assert_eq!((process.apparmor_profile.as_deref(), process.selinux_label.as_deref()), (Some("web"), Some("l")));
 }
 
 #[test]

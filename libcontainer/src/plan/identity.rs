@@ -1,7 +1,7 @@
 //! Who the process is, what it may use and what it may do: in the order that the kernel asks for.
 
-use super::Circumstances;
 use super::builder::{Builder, text};
+use super::{Circumstances, serving};
 use crate::config::Process;
 use crate::error::{Error, ErrorKind, Result};
 use crate::program::{Op, Slot};
@@ -13,6 +13,7 @@ pub(super) fn take(
     circumstances: &Circumstances,
     console: Option<Slot>,
 ) -> Result<()> {
+    serving::process(builder, process);
     for limit in &process.rlimits {
         let unknown =
             || Error::new(ErrorKind::InvalidConfig, format_args!("rlimit {:?}: unknown", limit.kind));

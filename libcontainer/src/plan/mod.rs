@@ -2,10 +2,12 @@
 //! does them. A plan is a plain value and touches nothing.
 
 mod builder;
+mod confine;
 mod devices;
 mod identity;
 mod mounts;
 mod namespaces;
+mod serving;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -137,12 +139,17 @@ impl Plan {
         let sources = Sources::on_the_host(&mut builder, config)?;
         namespaces::make(&mut builder, config, circumstances, &handed);
 
-        builder.step("wait for the parent's preparations").op(Op::AwaitGo {}).op(Op::Dumpable { on: false });
+        builder.step("wait for the parent's preparations").op(Op::AwaitGo {});
+        let wants_proc = !config.sysctl.is_empty()
+            || !config.time_offsets.is_empty()
+            || confine::is_confined(&config.process);
+        let proc = namespaces::open_proc(&mut builder, wants_proc)?;
+        namespaces::clocks(&mut builder, config, proc)?;
+        builder.step("shut out debuggers").op(Op::Dumpable { on: false });
         builder.step("join a new session keyring").op(Op::SessionKeyring {});
         namespaces::settle(&mut builder, config, circumstances);
         builder.step("begin a session").op(Op::Setsid {}).op(Op::Umask { mask: 0 });
 
-        let proc = namespaces::open_proc(&mut builder, config)?;
         mounts::root(&mut builder, config)?;
         for (mount, source) in config.mounts.iter().zip(&sources.mounts) {
             mounts::mount(&mut builder, config, circumstances, mount, *source)?;
@@ -156,7 +163,9 @@ impl Plan {
         builder.op(Op::MakeDirectory { path: &cwd, mode: 0o755 });
         mounts::leave_the_host(&mut builder, config);
 
+        serving::container(&mut builder, config);
         identity::take(&mut builder, &config.process, circumstances, console)?;
+        confine::at_exec(&mut builder, &config.process, proc);
         builder.step("wait for the start").op(Op::Ready {});
         match find(&handed, Handed::Listener) {
             // Whoever starts it may come before the parent has confined it to its devices.
@@ -183,15 +192,16 @@ impl Plan {
         own.extend(moved_root.then_some(Handed::Root));
         let handed = hand_over(&mut builder, circumstances, &own)?;
         let container = find(&handed, Handed::Container).unwrap_or(Slot::NONE);
+        let wants_proc = process.oom_score_adj.is_some() || confine::is_confined(process);
+        let proc = namespaces::open_proc(&mut builder, wants_proc)?;
         if let Some(score) = process.oom_score_adj {
             // By itself, and before it isn't dumpable: from then on its files are root's.
-            let proc = builder.slot()?;
-            let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
             builder.step(format!("set oom_score_adj to {score}"));
-            builder.op(Op::OpenHost { slot: proc, path: c"/proc", flags });
             let (path, value) = (c"self/oom_score_adj", score.to_string());
-            builder.op(Op::WriteProc { proc, path, value: value.as_bytes() }).op(Op::Close { slot: proc });
+            builder.op(Op::WriteProc { proc, path, value: value.as_bytes() });
         }
+        let affinity = process.exec_cpu_affinity.as_ref();
+        serving::processors(&mut builder, affinity.and_then(|affinity| affinity.initial.as_ref()));
         // Once in the container's namespaces, its processes could look into this one.
         builder.step("enter the container's namespaces").op(Op::Dumpable { on: false });
         builder.op(Op::Setns { fd: container, kinds: kinds & !late });
@@ -201,6 +211,7 @@ impl Plan {
         let cgroup = find(&handed, Handed::Cgroup).unwrap_or(Slot::NONE);
         builder.step("start a process in the container").op(Op::Clone { flags: 0, cgroup });
         builder.step("wait for the parent's preparations").op(Op::AwaitGo {});
+        serving::processors(&mut builder, affinity.and_then(|affinity| affinity.last.as_ref()));
         builder.step("join a new session keyring").op(Op::SessionKeyring {});
         if let Some(fd) = find(&handed, Handed::CgroupNamespace) {
             builder.step("enter the container's cgroup namespace").op(Op::Setns { fd, kinds: late });
@@ -215,6 +226,7 @@ impl Plan {
         builder.op(Op::OpenHost { slot: Slot::ROOT, path: c"/", flags });
         let console = console(&mut builder, process, circumstances, false)?;
         identity::take(&mut builder, process, circumstances, console)?;
+        confine::at_exec(&mut builder, process, proc);
         Ok(finish(builder, process, circumstances, &handed))
     }
 

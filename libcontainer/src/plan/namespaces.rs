@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, text};
 use super::{Circumstances, Handed, find};
-use crate::config::{Config, NamespaceKind, Network};
+use crate::config::{Config, NamespaceKind, Network, TimeOffset};
 use crate::error::Result;
 use crate::program::{Op, Slot};
 
@@ -23,7 +23,12 @@ pub(super) fn make(
     let new: Vec<_> = config.namespaces.iter().filter(|namespace| namespace.path.is_none()).collect();
     let flags = new
         .iter()
-        .filter(|namespace| !(namespace.kind == NamespaceKind::Cgroup && late_cgroup(config, circumstances)))
+        .filter(|namespace| match namespace.kind {
+            NamespaceKind::Cgroup => !late_cgroup(config, circumstances),
+            // Its clocks are set before anybody is in it.
+            NamespaceKind::Time => config.time_offsets.is_empty(),
+            _ => true,
+        })
         .fold(0, |flags, namespace| flags | u64::from(namespace.kind.flag()));
     let names: Vec<_> = new.iter().map(|namespace| namespace.kind.file()).collect();
     builder.step(format!("make namespaces {}", names.join(", ")));
@@ -35,6 +40,25 @@ pub(super) fn make(
 /// birth, the namespace must come after that.
 fn late_cgroup(config: &Config, circumstances: &Circumstances) -> bool {
     config.cgroup.is_some() && !circumstances.cgroup_at_birth
+}
+
+/// Makes a time namespace, sets its clocks, and enters it: as its own owner, while its files in procfs are its own.
+pub(super) fn clocks(builder: &mut Builder, config: &Config, proc: Slot) -> Result<()> {
+    if config.time_offsets.is_empty() {
+        return Ok(());
+    }
+    builder.step("make namespace time").op(Op::Unshare { kinds: NamespaceKind::Time.flag() });
+    for (clock, TimeOffset { secs, nanosecs }) in &config.time_offsets {
+        let value = format!("{} {secs} {nanosecs}\n", clock.name());
+        builder.step(format!("set clock {} off by {secs}.{nanosecs:09} s", clock.name()));
+        builder.op(Op::WriteProc { proc, path: c"self/timens_offsets", value: value.as_bytes() });
+    }
+    let fd = builder.slot()?;
+    let path = c"/proc/self/ns/time_for_children";
+    builder.step("enter the time namespace");
+    builder.op(Op::OpenHost { slot: fd, path, flags: libc::O_RDONLY as u32 });
+    builder.op(Op::Setns { fd, kinds: NamespaceKind::Time.flag() });
+    Ok(())
 }
 
 /// Makes the process at home in its namespaces, now that maps and cgroup are there.
@@ -51,9 +75,9 @@ pub(super) fn settle(builder: &mut Builder, config: &Config, circumstances: &Cir
     }
 }
 
-/// Opens the host's procfs, which is not the image's to prepare, for [`parameters`].
-pub(super) fn open_proc(builder: &mut Builder, config: &Config) -> Result<Slot> {
-    if config.sysctl.is_empty() {
+/// Opens the host's procfs, which is not the image's to prepare, if something is written there.
+pub(super) fn open_proc(builder: &mut Builder, is_wanted: bool) -> Result<Slot> {
+    if !is_wanted {
         return Ok(Slot::NONE);
     }
     let slot = builder.slot()?;

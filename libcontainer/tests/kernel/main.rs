@@ -2,6 +2,7 @@
 //! for an ordinary user, and leaves nothing.
 
 mod cgroup;
+mod confine;
 mod exec;
 mod factory;
 mod hostile;
@@ -10,6 +11,7 @@ mod mounts;
 mod namespaces;
 mod network;
 mod process;
+mod serving;
 mod terminal;
 
 #[path = "../shell/mod.rs"]
@@ -24,11 +26,13 @@ fn main() -> ExitCode {
         namespaces::tests(),
         life::tests(),
         process::tests(),
+        serving::tests(),
         mounts::tests(),
         hostile::tests(),
         terminal::tests(),
         network::tests(),
         cgroup::tests(),
+        confine::tests(),
         exec::tests(),
         factory::tests(),
     ];

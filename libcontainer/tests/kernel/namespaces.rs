@@ -2,8 +2,10 @@
 
 use std::fs;
 
-use grounds::{Outcome, Stop};
-use libcontainer::{Config, Container, ErrorKind, IdMapping, Namespace, NamespaceKind};
+use grounds::{Outcome, Stop, ignored};
+use libcontainer::{
+    Clock, Config, Container, ErrorKind, IdMapping, Io, Namespace, NamespaceKind, TimeOffset,
+};
 
 use crate::shell::{Shell, captured, is_root};
 
@@ -11,6 +13,9 @@ crate::tests!(
     the_program_is_process_one_of_a_host_of_its_own,
     all_namespaces_differ_from_the_callers,
     what_is_not_asked_for_is_the_callers,
+    clocks_are_off_by_what_was_said,
+    clocks_before_their_begin_are_told,
+    clocks_without_a_namespace_of_their_own_are_refused,
     a_network_namespace_is_joined_by_its_path,
     the_user_namespace_of_another_container_is_joined,
     kernel_parameters_are_set,
@@ -57,6 +62,54 @@ fn what_is_not_asked_for_is_the_callers() -> Outcome {
 fn join(config: &mut Config, kind: NamespaceKind, path: String) {
     config.namespaces.retain(|namespace| namespace.kind != kind);
     config.namespaces.push(Namespace { kind, path: Some(path.into()) });
+}
+
+/// Seconds since the machine was switched on, as a program inside or outside sees it.
+fn uptime(text: &str) -> f64 {
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).expect("a number of seconds")
+}
+
+fn with_clocks(script: &str, secs: i64) -> Result<Shell, Stop> {
+    let mut shell = Shell::new(script)?;
+    if !std::path::Path::new("/proc/self/ns/time_for_children").exists() {
+        return Err(ignored("this kernel has no time namespaces"));
+    }
+    shell.config.namespaces.push(Namespace { kind: NamespaceKind::Time, path: None });
+    for clock in [Clock::Boottime, Clock::Monotonic] {
+        shell.config.time_offsets.insert(clock, TimeOffset { secs, nanosecs: 5 });
+    }
+    Ok(shell)
+}
+
+fn clocks_are_off_by_what_was_said() -> Outcome {
+    const DAY: i64 = 86_400;
+    let shell = with_clocks("cat /proc/uptime; cat /proc/self/timens_offsets; readlink /proc/self/ns/time", DAY)?;
+    let before = uptime(&fs::read_to_string("/proc/uptime")?);
+    let said = shell.says()?;
+    assert!(uptime(&said) >= before + DAY as f64, "{before} outside, {said}");
+    assert!(uptime(&said) < before + (DAY + 3600) as f64, "{before} outside, {said}");
+    let words: Vec<_> = said.split_whitespace().collect();
+    assert_eq!(words[2..8], ["monotonic", "86400", "5", "boottime", "86400", "5"]);
+    assert_ne!(said.lines().last(), Some(own("time")?.as_str()));
+    Ok(())
+}
+
+fn clocks_before_their_begin_are_told() -> Outcome {
+    let shell = with_clocks("exit 0", -1_000_000_000)?;
+    let error = Container::run(&shell.config, Io::default()).unwrap_err();
+    assert!(error.to_string().starts_with("set clock monotonic off by -1000000000.000000005 s: "), "{error}");
+    Ok(())
+}
+
+fn clocks_without_a_namespace_of_their_own_are_refused() -> Outcome {
+    let mut shell = Shell::new("exit 0")?;
+    shell.config.time_offsets.insert(Clock::Boottime, TimeOffset { secs: 1, nanosecs: 1_000_000_000 });
+    let error = Container::run(&shell.config, Io::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    for told in ["need a new Time namespace", "1000000000 nanoseconds are a second or more"] {
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    Ok(())
 }
 
 fn a_network_namespace_is_joined_by_its_path() -> Outcome {
