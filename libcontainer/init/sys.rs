@@ -300,7 +300,8 @@ impl<K: Kernel> Sys<K> {
         // The kernel takes one off the number of bits (set_mempolicy(2), bugs).
         let bits = nodes.len() * 8 + 1;
         // SAFETY: the kernel reads the whole words that so many bits take, which are in `nodes`.
-        unsafe { self.call(nr::SET_MEMPOLICY, [mode as usize, nodes.as_ptr() as usize, bits, 0, 0, 0]) }.map(drop)
+        unsafe { self.call(nr::SET_MEMPOLICY, [mode as usize, nodes.as_ptr() as usize, bits, 0, 0, 0]) }
+            .map(drop)
     }
 
     /// Sets the scheduler of this thread, by a `struct sched_attr` that begins with its size.
@@ -320,7 +321,8 @@ impl<K: Kernel> Sys<K> {
 
     pub fn sched_setaffinity(&mut self, mask: &[u8]) -> Result<()> {
         // SAFETY: the kernel reads at most `mask.len()` bytes of `mask`.
-        unsafe { self.call(nr::SCHED_SETAFFINITY, [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0]) }.map(drop)
+        unsafe { self.call(nr::SCHED_SETAFFINITY, [0, mask.len(), mask.as_ptr() as usize, 0, 0, 0]) }
+            .map(drop)
     }
 
     /// Sets the host name ([`nr::SETHOSTNAME`]) or domain name ([`nr::SETDOMAINNAME`]).

@@ -4,8 +4,8 @@ use std::path::{Component, Path};
 
 use super::scheduling::mask;
 use super::{
-    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, NamespaceKind, Network, Process, Scheduler,
-    SchedulerPolicy, User,
+    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, NamespaceKind, Network, Process,
+    Scheduler, SchedulerPolicy, User,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -99,6 +99,8 @@ fn namespaces(config: &Config, wrong: &mut Vec<String>) {
     needs(config.domainname.is_some(), "domainname", Uts);
     needs(!config.networks.is_empty(), "networks", Network);
     needs(!config.routes.is_empty(), "routes", Network);
+    let mapped = !config.uid_mappings.is_empty() || !config.gid_mappings.is_empty();
+    needs(mapped, "id mappings", User);
     if !config.time_offsets.is_empty() && !config.is_new(NamespaceKind::Time) {
         wrong.push("time offsets: need a new Time namespace".to_owned());
     }
@@ -108,8 +110,6 @@ fn namespaces(config: &Config, wrong: &mut Vec<String>) {
             wrong.push(format!("time offset of {name}: {nanosecs} nanoseconds are a second or more"));
         }
     }
-    let mapped = !config.uid_mappings.is_empty() || !config.gid_mappings.is_empty();
-    needs(mapped, "id mappings", User);
     if config.is_new(User) && (config.uid_mappings.is_empty() || config.gid_mappings.is_empty()) {
         wrong.push("user namespace: a new one needs uid and gid mappings".to_owned());
     }

@@ -53,12 +53,15 @@ impl fmt::Display for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.policy.name())?;
         match self.policy {
-            SchedulerPolicy::Fifo | SchedulerPolicy::RoundRobin => write!(f, " with priority {}", self.priority),
-            SchedulerPolicy::Deadline => {
-                write!(f, " with {} ns of {} within {}", self.runtime, self.period, self.deadline)
+            SchedulerPolicy::Fifo | SchedulerPolicy::RoundRobin => {
+                write!(f, " with priority {}", self.priority)?;
             }
-            _ => write!(f, " with nice value {}", self.nice),
+            SchedulerPolicy::Deadline => {
+                write!(f, " with {} ns of {} within {}", self.runtime, self.period, self.deadline)?;
+            }
+            _ => write!(f, " with nice value {}", self.nice)?,
         }
+        self.flags.iter().try_for_each(|flag| write!(f, ", {}", flag.name()))
     }
 }
 
@@ -199,6 +202,13 @@ impl MemoryPolicy {
         MemoryPolicy { mode, nodes: nodes.into(), flags: Vec::new() }
     }
 
+    /// Returns rule, flags and nodes in words.
+    pub(crate) fn words(&self) -> String {
+        let mut words = vec![self.mode.name()];
+        words.extend(self.flags.iter().map(|flag| flag.name()));
+        format!("{} of nodes {:?}", words.join("|"), self.nodes)
+    }
+
     /// Returns the kernel's number for rule and flags.
     pub(crate) fn number(&self) -> u32 {
         self.flags.iter().fold(self.mode.number(), |mode, flag| mode | flag.number())
@@ -264,11 +274,11 @@ const MOST: usize = 65536;
 
 /// Reads a list of processors or nodes, as `0-3,7`, into a mask of bits: the first in the lowest of the first byte, in
 /// whole words of the kernel. `None` where it is no list, or is empty.
-pub(crate) fn mask(list: &str) -> Option<Vec<u8>> {
+pub(crate) fn mask(text: &str) -> Option<Vec<u8>> {
     const WORD: usize = 8;
     let mut bytes = Vec::new();
-    for part in list.trim().split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
+    for range in text.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
         let number = |text: &str| text.trim().parse::<usize>().ok().filter(|number| *number < MOST);
         let (first, last) = (number(first)?, number(last)?);
         if first > last {
@@ -313,6 +323,9 @@ mod tests {
         assert_eq!(bytes.len(), 48);
         assert_eq!((bytes[0], bytes[4], bytes[8]), (48, 6, 5));
         assert_eq!((bytes[24], bytes[32], bytes[40]), (1, 2, 3));
-        assert_eq!(scheduler.to_string(), "SCHED_DEADLINE with 1 ns of 3 within 2");
+        assert_eq!(
+            scheduler.to_string(),
+            "SCHED_DEADLINE with 1 ns of 3 within 2, SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_DL_OVERRUN"
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{invalid, spec};
 use crate::config::{
-    CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler, SchedulerFlag,
-    SchedulerPolicy,
+    CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler,
+    SchedulerFlag, SchedulerPolicy,
 };
 use crate::error::{Error, Result};
 
@@ -15,13 +15,14 @@ pub(super) fn scheduler(wanted: &spec::Scheduler) -> Result<Scheduler> {
     scheduler.priority = u32::try_from(wanted.priority).map_err(|_| below())?;
     scheduler.nice = wanted.nice;
     scheduler.flags = words("process.scheduler.flags", &wanted.flags, SchedulerFlag::from_name)?;
-    (scheduler.runtime, scheduler.deadline, scheduler.period) = (wanted.runtime, wanted.deadline, wanted.period);
+    (scheduler.runtime, scheduler.deadline, scheduler.period) =
+        (wanted.runtime, wanted.deadline, wanted.period);
     Ok(scheduler)
 }
 
 pub(super) fn io_priority(wanted: &spec::IoPriority) -> Result<IoPriority> {
-    let class =
-        IoClass::from_name(&wanted.class).ok_or_else(|| unknown("process.ioPriority.class", &wanted.class))?;
+    let class = IoClass::from_name(&wanted.class)
+        .ok_or_else(|| unknown("process.ioPriority.class", &wanted.class))?;
     let below = || invalid(format_args!("process.ioPriority.priority: {} is below 0", wanted.priority));
     Ok(IoPriority { class, priority: u32::try_from(wanted.priority).map_err(|_| below())? })
 }

@@ -145,7 +145,10 @@ fn words_that_are_unknown_are_told_with_their_field() {
     }
     for (field, told) in [
         (r#""scheduler": {"policy": "SCHED_FAIR"}"#, "process.scheduler.policy: \"SCHED_FAIR\""),
-        (r#""scheduler": {"policy": "SCHED_RR", "priority": -1}"#, "process.scheduler.priority: -1 is below 0"),
+        (
+            r#""scheduler": {"policy": "SCHED_RR", "priority": -1}"#,
+            "process.scheduler.priority: -1 is below 0",
+        ),
         (r#""ioPriority": {"class": "RT"}"#, "process.ioPriority.class: \"RT\""),
     ] {
         let json = format!(r#"{{"cwd": "/", "args": ["true"], {field}}}"#);
@@ -202,7 +205,10 @@ fn dockers_filter_is_never_dropped() {
     assert_eq!(error.to_string(), "not supported yet: linux.seccomp");
     let json = br#"{"cwd": "/", "args": ["true"], "apparmorProfile": "web", "selinuxLabel": "l"}"#;
     let process = process(json).unwrap();
-    assert_eq!((process.apparmor_profile.as_deref(), process.selinux_label.as_deref()), (Some("web"), Some("l")));
+    assert_eq!(
+        (process.apparmor_profile.as_deref(), process.selinux_label.as_deref()),
+        (Some("web"), Some("l"))
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(super) fn container(builder: &mut Builder, config: &Config) {
     }
     if let Some(policy) = &config.memory_policy {
         let nodes = mask(&policy.nodes).unwrap_or_default();
-        builder.step(format!("set memory policy {} of nodes {:?}", policy.mode.name(), policy.nodes));
+        builder.step(format!("set memory policy {}", policy.words()));
         builder.op(Op::MemoryPolicy { mode: policy.number(), nodes: &nodes });
     }
 }

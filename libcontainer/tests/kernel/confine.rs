@@ -33,7 +33,12 @@ fn a_profile_is_the_programs() -> Outcome {
     let mut shell = Shell::program(&["cat", "/proc/self/attr/apparmor/current"])?;
     let name = format!("libcontainer-test-{}", std::process::id());
     let profile = shell.rootfs.path().join("../profile");
-    fs::write(&profile, format!("profile {name} flags=(attach_disconnected) {{ file, capability, signal, ptrace, unix, network, mount, umount, pivot_root, }}\n"))?;
+    fs::write(
+        &profile,
+        format!(
+            "profile {name} flags=(attach_disconnected) {{ file, capability, signal, ptrace, unix, network, mount, umount, pivot_root, }}\n"
+        ),
+    )?;
     let loaded = Command::new("/sbin/apparmor_parser").arg("--replace").arg(&profile).output()?;
     if !loaded.status.success() {
         return Err(ignored(String::from_utf8_lossy(&loaded.stderr).trim()));

@@ -82,12 +82,15 @@ fn with_clocks(script: &str, secs: i64) -> Result<Shell, Stop> {
 }
 
 fn clocks_are_off_by_what_was_said() -> Outcome {
-    const DAY: i64 = 86_400;
-    let shell = with_clocks("cat /proc/uptime; cat /proc/self/timens_offsets; readlink /proc/self/ns/time", DAY)?;
+    const DAY: i32 = 86_400;
+    let shell = with_clocks(
+        "cat /proc/uptime; cat /proc/self/timens_offsets; readlink /proc/self/ns/time",
+        DAY.into(),
+    )?;
     let before = uptime(&fs::read_to_string("/proc/uptime")?);
     let said = shell.says()?;
-    assert!(uptime(&said) >= before + DAY as f64, "{before} outside, {said}");
-    assert!(uptime(&said) < before + (DAY + 3600) as f64, "{before} outside, {said}");
+    assert!(uptime(&said) >= before + f64::from(DAY), "{before} outside, {said}");
+    assert!(uptime(&said) < before + f64::from(DAY + 3600), "{before} outside, {said}");
     let words: Vec<_> = said.split_whitespace().collect();
     assert_eq!(words[2..8], ["monotonic", "86400", "5", "boottime", "86400", "5"]);
     assert_ne!(said.lines().last(), Some(own("time")?.as_str()));

@@ -5,8 +5,8 @@ use std::io::Read;
 
 use grounds::{Outcome, Stop, ignored};
 use libcontainer::{
-    Container, CpuAffinity, ErrorKind, Io, IoClass, IoPriority, MemoryMode, MemoryPolicy, Personality, Process,
-    Scheduler, SchedulerFlag, SchedulerPolicy,
+    Container, CpuAffinity, ErrorKind, Io, IoClass, IoPriority, MemoryMode, MemoryPolicy, Personality,
+    Process, Scheduler, SchedulerFlag, SchedulerPolicy,
 };
 
 use crate::shell::{Shell, captured, is_root};
@@ -59,7 +59,7 @@ fn a_scheduler_of_those_who_join_is_their_own() -> Outcome {
     batch.nice = 7;
     process.scheduler = Some(batch);
     assert_eq!(stat(&joined(&container, &process)?), (7, 0, 3));
-    assert_eq!(stat(&fs::read_to_string(format!("/proc/{}/stat", container.pid()))?).2, 0);
+    assert_eq!(stat(&fs::read_to_string(format!("/proc/{}/stat", container.pid().expect("it runs")))?).2, 0);
     Ok(())
 }
 
@@ -107,11 +107,14 @@ fn a_personality_is_the_programs() -> Outcome {
     let own = shell.says()?;
     shell.config.personality = Some(Personality::Linux32);
     let other = shell.says()?;
-    assert_eq!((own.trim(), other.trim()), match own.trim() {
-        "x86_64" => ("x86_64", "i686"),
-        "aarch64" => ("aarch64", "armv8l"),
-        machine => return Err(ignored(format_args!("not known of a {machine}"))),
-    });
+    assert_eq!(
+        (own.trim(), other.trim()),
+        match own.trim() {
+            "x86_64" => ("x86_64", "i686"),
+            "aarch64" => ("aarch64", "armv8l"),
+            machine => return Err(ignored(format_args!("not known of a {machine}"))),
+        }
+    );
     Ok(())
 }
 
