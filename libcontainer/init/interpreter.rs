@@ -76,6 +76,7 @@ impl<K: Kernel> Machine<K> {
             Op::Ready {} => self.send(&Message::Ready, None),
             Op::AwaitStart {} => self.expect(Message::Start),
             Op::AcceptStart { listener } => self.accept_start(listener),
+            Op::Mounted {} => self.send(&Message::Mounted, None),
 
             Op::Propagate { path, flags } => self.sys.remount(path, flags as usize),
             Op::OpenHost { slot, path, flags } => self.open_host(slot, path, flags),
@@ -88,7 +89,7 @@ impl<K: Kernel> Machine<K> {
                 let fd = self.fd(tree)?;
                 self.attributes(fd, &[set, clear, propagation, 0], recursive)
             }
-            Op::EnterRoot {} => self.enter_root(),
+            Op::EnterRoot { path } => self.enter_root(path),
             Op::Mask { path, null } => self.mask(path, null),
             Op::ReadOnly { path } => self.read_only(path),
             Op::PivotRoot {} => self.pivot_root(),
@@ -135,7 +136,9 @@ impl<K: Kernel> Machine<K> {
                 let fd = self.fd(slot)?;
                 self.sys.duplicate(fd, number, false)
             }
-            Op::Exec { arguments, environment } => self.exec(arguments, environment),
+            Op::Exec { path, arguments, environment, filter, flags } => {
+                self.exec(path, (arguments, environment), filter, flags)
+            }
         }
     }
 

@@ -306,10 +306,10 @@ impl<K: Kernel> Machine<K> {
 
     // ---- the root ----
 
-    /// Attaches the rootfs over this namespace's root, a place that any user can reach.
-    pub fn enter_root(&mut self) -> Result<()> {
+    /// Attaches the rootfs. Over this namespace's root it is where any user can reach it.
+    pub fn enter_root(&mut self, path: &CStr) -> Result<()> {
         let root = self.fd(Slot::ROOT)?;
-        let over = self.sys.open(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0, 0)?;
+        let over = self.sys.open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, 0)?;
         self.sys.move_mount(root, over)?;
         self.sys.close(over);
         Ok(())

@@ -3,12 +3,15 @@
 use core::ffi::CStr;
 
 use super::interpreter::Machine;
-use super::program::{Message, Slot, Strings};
+use super::program::{Message, NO_LISTENER, Slot, Strings};
 use super::raw::nr;
-use super::sys::{EACCES, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, ExecTable, Fault, Kernel, Result};
+use super::sys::{EACCES, ENAMETOOLONG, ENOENT, ENOTDIR, ExecTable, Fault, Kernel, Result};
 
 /// Where a program is looked up when the environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The kernel gives the filter's listener as a descriptor (linux/seccomp.h).
+const SECCOMP_FILTER_FLAG_NEW_LISTENER: u32 = 8;
 
 impl<K: Kernel> Machine<K> {
     pub fn controlling_terminal(&mut self, peer: Slot) -> Result<()> {
@@ -27,15 +30,33 @@ impl<K: Kernel> Machine<K> {
         if self.sys.working_directory()? == b'/' { Ok(()) } else { Err(Fault::new(nr::GETCWD, ENOENT)) }
     }
 
-    pub fn exec(&mut self, arguments: Strings<'_>, environment: Strings<'_>) -> Result<()> {
-        let name = arguments.iter().next().ok_or(Fault::new(nr::EXECVE, EINVAL))?;
+    pub fn exec(
+        &mut self,
+        path: &CStr,
+        (arguments, environment): (Strings<'_>, Strings<'_>),
+        filter: &[u8],
+        flags: u32,
+    ) -> Result<()> {
         let table = self.sys.exec_table(arguments, environment)?;
-        self.send(&Message::Exec, None)?;
-        if name.to_bytes().contains(&b'/') {
-            return Err(self.sys.execve(name, &table));
+        let listener =
+            if flags & SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 { NO_LISTENER } else { self.next_fd()? };
+        self.send(&Message::Exec { listener }, None)?;
+        // From here on the filter need let nothing through but the exec.
+        if !filter.is_empty() {
+            self.sys.seccomp(filter, flags)?;
         }
-        let path = environment.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
-        Err(self.search(name.to_bytes(), path.unwrap_or(DEFAULT_PATH), &table))
+        if path.to_bytes().contains(&b'/') {
+            return Err(self.sys.execve(path, &table));
+        }
+        let directories = environment.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
+        Err(self.search(path.to_bytes(), directories.unwrap_or(DEFAULT_PATH), &table))
+    }
+
+    /// Returns the number that the next descriptor gets.
+    fn next_fd(&mut self) -> Result<u32> {
+        let next = self.sys.duplicate_to_lowest(self.sync)?;
+        self.sys.close(next);
+        Ok(next as u32)
     }
 
     /// Tries a name in each directory of PATH; returns the failure that says most.

@@ -405,6 +405,25 @@ impl<K: Kernel> Sys<K> {
         self.plain(nr::DUP3, [from as usize, to as usize, flags, 0, 0, 0]).map(drop)
     }
 
+    /// Copies a descriptor to the lowest free number.
+    pub fn duplicate_to_lowest(&mut self, fd: i32) -> Result<i32> {
+        const F_DUPFD_CLOEXEC: usize = 1030;
+        self.plain(nr::FCNTL, [fd as usize, F_DUPFD_CLOEXEC, 0, 0, 0, 0]).map(|fd| fd as i32)
+    }
+
+    /// Puts this process under a filter of system calls: instructions of eight bytes.
+    pub fn seccomp(&mut self, filter: &[u8], flags: u32) -> Result<()> {
+        const SET_MODE_FILTER: usize = 1;
+        let Ok(length) = u16::try_from(filter.len() / 8) else {
+            return Err(Fault::new(nr::SECCOMP, EINVAL));
+        };
+        // struct sock_fprog: a 16-bit length, and after its padding the address.
+        let program = [usize::from(length), filter.as_ptr() as usize];
+        let arguments = [SET_MODE_FILTER, flags as usize, program.as_ptr() as usize, 0, 0, 0];
+        // SAFETY: the kernel reads as many instructions as the length says, which the filter has.
+        unsafe { self.call(nr::SECCOMP, arguments) }.map(drop)
+    }
+
     pub fn read(&mut self, fd: i32, buffer: &mut [u8]) -> Result<usize> {
         // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
         unsafe { self.call(nr::READ, [fd as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0]) }

@@ -112,8 +112,13 @@ impl Container {
     pub fn run(config: &Config, io: Io) -> Result<Container> {
         let created = launch::create(config, io, Begin::Nothing, &mut |_| Ok(()))?;
         let mut container = Container::of(config, created, None);
-        container.start()?;
-        Ok(container)
+        match container.start() {
+            Ok(()) => Ok(container),
+            Err(error) => {
+                let _ = container.delete(); // what failed first is what is told
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn of(config: &Config, created: Created, home: Option<Home>) -> Container {
@@ -159,12 +164,42 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// [`Exec`](ErrorKind::Exec) where the program can't be executed: the container is stopped then.
+    /// [`Exec`](ErrorKind::Exec) where the program can't be executed, [`Hook`](ErrorKind::Hook) where a hook
+    /// failed: the container is stopped then.
     /// [`InvalidState`](ErrorKind::InvalidState) where it was started before.
     pub fn start(&mut self) -> Result<()> {
+        if let Some(home) = self.home.as_ref().filter(|_| self.is_being_made()) {
+            let text = format!("container {:?}: is still being made", home.id());
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        let hooks = &self.config.hooks;
+        if hooks.start_container.is_empty() && hooks.poststart.is_empty() {
+            return self.start_program();
+        }
+        // One at a time: the hooks of a container run once.
+        let _lock = self.home.as_ref().map(Home::lock_start).transpose()?;
+        if self.is_started() {
+            return Err(was_started());
+        }
+        let started = self.start_with_hooks();
+        if started.as_ref().is_err_and(|error| error.kind() == ErrorKind::Hook) {
+            self.kill()?;
+            self.start = Start::Done;
+            self.home.as_ref().inspect(|home| home.started());
+        }
+        started
+    }
+
+    fn start_with_hooks(&mut self) -> Result<()> {
+        launch::hooks::start(&self.config, &self.target()?)?;
+        self.start_program()?;
+        launch::hooks::poststart(&self.config, self.pid().unwrap_or_default())
+    }
+
+    fn start_program(&mut self) -> Result<()> {
         let init = self.init.as_ref().ok_or_else(launch::not_running)?;
         let started = match &mut self.start {
-            Start::Done => return Err(Error::new(ErrorKind::InvalidState, "container was started already")),
+            Start::Done => return Err(was_started()),
             Start::Word { sync, plan, told } => {
                 if !*told {
                     sync.start()?;
@@ -173,10 +208,6 @@ impl Container {
             }
             Start::Connection => {
                 let home = self.home.as_ref().ok_or_else(launch::not_running)?;
-                if self.is_being_made() {
-                    let text = format!("container {:?}: is still being made", home.id());
-                    return Err(Error::new(ErrorKind::InvalidState, text));
-                }
                 let program = self.config.process.args.first().map_or("", String::as_str);
                 let mut sync = home.connect()?.with_patience(PATIENCE);
                 let started = sync.executed(init.pidfd.as_fd(), &|failure| {
@@ -315,16 +346,20 @@ impl Container {
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }
         }
+        let child = launch::enter(&self.target()?, process, io)?;
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&child.joined));
+        Ok(child)
+    }
+
+    /// What another process joins.
+    fn target(&self) -> Result<launch::Target<'_>> {
         let init = self.init.as_ref().ok_or_else(launch::not_running)?;
-        let target = launch::Target {
+        Ok(launch::Target {
             pid: init.pid,
             pidfd: init.pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
             moved_root: self.config.no_pivot_root,
-        };
-        let child = launch::enter(&target, process, io)?;
-        self.joined.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&child.joined));
-        Ok(child)
+        })
     }
 
     /// Sends a signal to the first process.
@@ -391,11 +426,13 @@ impl Container {
         }
     }
 
-    /// Kills whatever still runs, removes the cgroup and the home on disk.
+    /// Kills whatever still runs, removes the cgroup and the home on disk, and runs the hooks that come then: unlike
+    /// dropping the value, which runs none.
     ///
     /// # Errors
     ///
     /// What could not be removed; the rest is gone then, and the call can be made again.
+    /// [`Hook`](ErrorKind::Hook) where a hook failed: all of the container is gone nevertheless.
     pub fn delete(mut self) -> Result<()> {
         let _lock = self.home.as_ref().map(Home::lock).transpose()?;
         if let Some(home) = self.home.as_ref().filter(|_| !self.inhabited)
@@ -405,10 +442,12 @@ impl Container {
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
         self.clear()?;
-        self.home.as_ref().map_or(Ok(()), Home::remove)
+        self.home.as_ref().map_or(Ok(()), Home::remove)?;
+        launch::hooks::poststop(&self.config)
     }
 
-    fn clear(&mut self) -> Result<()> {
+    /// Kills all processes.
+    fn kill(&self) -> Result<()> {
         if let Some(init) = &self.init
             && self.ended.is_none()
         {
@@ -423,6 +462,11 @@ impl Container {
         if let Some(cgroup) = self.cgroup.as_ref().filter(|_| self.inhabited) {
             cgroup.kill()?;
         }
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        self.kill()?;
         if let Some(init) = &self.init
             && self.ended.is_none()
         {
@@ -471,6 +515,10 @@ impl Container {
     pub(crate) fn home(&self) -> Option<&Home> {
         self.home.as_ref()
     }
+}
+
+fn was_started() -> Error {
+    Error::new(ErrorKind::InvalidState, "container was started already")
 }
 
 impl Drop for Container {

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     InvalidState,
     /// The program could not be executed.
     Exec,
+    /// A hook failed. One that comes after the end has no say: the container is gone all the same.
+    Hook,
     /// The kernel, or this build, can't do this.
     Unsupported,
     /// Anything else that the system answered.

@@ -234,7 +234,16 @@ impl Home {
 
     /// Holds the container for this process.
     pub(crate) fn lock(&self) -> Result<Lock> {
-        let path = self.folder.join("lock");
+        self.lock_file("lock")
+    }
+
+    /// Holds the container's start, while it may be looked at and removed.
+    pub(crate) fn lock_start(&self) -> Result<Lock> {
+        self.lock_file("starting")
+    }
+
+    fn lock_file(&self, name: &str) -> Result<Lock> {
+        let path = self.folder.join(name);
         let failed = |error: &io::Error| Error::io(format_args!("lock {path:?}"), error).at(&path);
         let file = File::create(&path).map_err(|error| failed(&error))?;
         let begin = Instant::now();

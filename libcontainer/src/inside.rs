@@ -213,7 +213,8 @@ fn configs() -> Vec<Config> {
 fn plans() -> Vec<Plan> {
     let mut plans: Vec<_> = configs().iter().map(|config| Plan::new(config).unwrap()).collect();
     let process = Process { args: vec!["sh".to_owned()], terminal: true, ..Process::default() };
-    plans.push(Plan::enter(&process, 0x2000_0000, true, false, &Circumstances::default()).unwrap());
+    let way = crate::plan::Way { kinds: 0x3000_0000, moved_root: false };
+    plans.push(Plan::enter(&process, way, &Circumstances::default()).unwrap());
     plans
 }
 

@@ -19,6 +19,9 @@ pub const SLOTS: usize = 1024;
 /// Stands for "a directory or a file, as the tree is one" in [`Op::Attach`].
 pub const LIKE_TREE: u32 = 0o170_000;
 
+/// Stands for "no listener" in [`Message::Exec`].
+pub const NO_LISTENER: u32 = u32::MAX;
+
 /// A place for a file descriptor: those that the parent hands over come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(pub u32);
@@ -197,6 +200,8 @@ operations! {
     12 AwaitStart {}
     /// Waits for a connection on a listening socket, which takes the parent's place from then on.
     13 AcceptStart { listener: Slot }
+    /// Tells the parent that the mounts are there, and the host's root is still this process's.
+    14 Mounted {}
 
     // ---- mounts: fd by fd ----
     /// Sets the propagation of a mount by its path in the current root.
@@ -213,8 +218,8 @@ operations! {
     24 Attach { tree: Slot, path: &'p CStr, make: u32, resolve: u64 }
     /// Changes an attached mount's attributes; a recursive change reaches all mounts below it.
     25 Attributes { tree: Slot, set: u64, clear: u64, propagation: u64, recursive: bool }
-    /// Attaches the rootfs, [`Slot::ROOT`], over this namespace's root.
-    26 EnterRoot {}
+    /// Attaches the rootfs, [`Slot::ROOT`], on a path of the current root: `/`, or where hooks look for it.
+    26 EnterRoot { path: &'p CStr }
     /// Hides a path beneath the root: a file under the null device, a directory under an empty one.
     27 Mask { path: &'p CStr, null: Slot }
     /// Makes a path beneath the root read-only, with all that is mounted below it.
@@ -289,8 +294,17 @@ operations! {
     72 WorkingDirectory { path: &'p CStr }
     /// Moves a descriptor to the number that the program expects it at.
     73 Inherit { slot: Slot, number: i32 }
-    /// Becomes the program; a name without a slash is looked up in the environment's PATH.
-    74 Exec { arguments: Strings<'p>, environment: Strings<'p> }
+    /// Becomes the program, under a filter of system calls unless it is empty: [`seccomp(2)`], its instructions
+    /// and its flags. A name without a slash is looked up in the environment's PATH.
+    ///
+    /// [`seccomp(2)`]: https://man7.org/linux/man-pages/man2/seccomp.2.html
+    74 Exec {
+        path: &'p CStr,
+        arguments: Strings<'p>,
+        environment: Strings<'p>,
+        filter: &'p [u8],
+        flags: u32,
+    }
 }
 
 /// Reads numbers off a block of bytes.
@@ -367,10 +381,15 @@ pub enum Message<'m> {
     },
     /// The terminal's master comes along.
     Console,
+    /// The mounts are there, and the root is still the host's.
+    Mounted,
     /// Everything but the exec is done.
     Ready,
-    /// The next system call is the exec.
-    Exec,
+    /// The next system calls are the filter's and the exec.
+    Exec {
+        /// The number that the filter's listener gets, or [`NO_LISTENER`].
+        listener: u32,
+    },
     /// A system call failed, and nothing more will be done.
     Failure {
         /// The step of the plan.
@@ -393,7 +412,8 @@ impl<'m> Message<'m> {
             Message::Started { pid, in_cgroup } => ([3, pid, u32::from(in_cgroup), 0], &[]),
             Message::Console => ([4, 0, 0, 0], &[]),
             Message::Ready => ([5, 0, 0, 0], &[]),
-            Message::Exec => ([6, 0, 0, 0], &[]),
+            Message::Exec { listener } => ([6, listener, 0, 0], &[]),
+            Message::Mounted => ([8, 0, 0, 0], &[]),
             Message::Failure { step, call, errno, text } => ([7, step, call, errno], text),
         };
         for (place, word) in buffer.chunks_exact_mut(4).zip(words) {
@@ -416,7 +436,8 @@ impl<'m> Message<'m> {
             3 => Message::Started { pid: a, in_cgroup: b == 1 },
             4 => Message::Console,
             5 => Message::Ready,
-            6 => Message::Exec,
+            6 => Message::Exec { listener: a },
+            8 => Message::Mounted,
             7 => Message::Failure { step: a, call: b, errno: c, text: words.0 },
             _ => return None,
         })

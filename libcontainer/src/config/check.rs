@@ -24,8 +24,28 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     if let Some(policy) = &config.memory_policy {
         memory_policy(policy, &mut wrong);
     }
+    hooks(config, &mut wrong);
     process_wrongs(&config.process, &mut wrong);
     finish(&wrong)
+}
+
+fn hooks(config: &Config, wrong: &mut Vec<String>) {
+    for (kind, number, hook) in config.hooks.all() {
+        if !hook.path.is_absolute() {
+            wrong.push(format!("{kind} hook #{number}: path {:?} must be absolute", hook.path));
+        }
+        let texts = hook.args.iter().chain(&hook.env).map(String::as_str);
+        if texts.chain([&*hook.path.to_string_lossy()]).any(has_nul) {
+            wrong.push(format!("{kind} hook #{number}: has a NUL byte"));
+        }
+        if hook.timeout == Some(0) {
+            wrong.push(format!("{kind} hook #{number}: no time to run in"));
+        }
+    }
+    let bundle = &config.hooks.told.bundle;
+    if has_nul(&bundle.to_string_lossy()) || bundle.is_relative() && !bundle.as_os_str().is_empty() {
+        wrong.push(format!("bundle {bundle:?}: must be an absolute path"));
+    }
 }
 
 /// The kernel would take no nodes, or nodes for a rule that is about none, without a word on what is wrong.

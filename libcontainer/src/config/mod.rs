@@ -3,6 +3,7 @@
 mod capabilities;
 pub(crate) mod check;
 mod defaults;
+mod hooks;
 pub(crate) mod scheduling;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use capabilities::{Capabilities, CapabilitySet};
+pub use hooks::{Hook, Hooks, Told};
 pub use scheduling::{
     CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler,
     SchedulerFlag, SchedulerPolicy,
@@ -66,6 +68,8 @@ pub struct Config {
     pub personality: Option<Personality>,
     /// From which NUMA nodes memory comes; as the caller's unless said.
     pub memory_policy: Option<MemoryPolicy>,
+    /// Programs that run at the turns of the container's life.
+    pub hooks: Hooks,
     /// The program.
     pub process: Process,
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 use cgroups::Active;
 
 use super::sync::{Event, unexpected};
-use super::{Guarded, Streams, Sync, cgroup, idmap, image, network, reap, resolve, write_proc};
+use super::{
+    Guarded, Streams, Sync, Target, cgroup, hooks, idmap, image, network, reap, resolve, write_proc,
+};
 use crate::config::{Config, NamespaceKind, Network, check};
 use crate::error::{Error, Result};
 use crate::plan::{Circumstances, Handed, Plan};
@@ -47,6 +49,23 @@ pub(crate) fn create(
     begin: Begin<'_>,
     made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
 ) -> Result<Created> {
+    let mut hooked = false;
+    let created = with_hooks(config, io, begin, made, &mut hooked);
+    // Hooks have begun something: those that end it are called too.
+    if created.is_err() && hooked {
+        let _ = hooks::poststop(config); // what failed first is what is told
+    }
+    created
+}
+
+/// Makes a container up to its program; `hooked` once hooks were called.
+fn with_hooks(
+    config: &Config,
+    io: Io,
+    begin: Begin<'_>,
+    made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
+    hooked: &mut bool,
+) -> Result<Created> {
     check::check(config)?;
     let listener = if let Begin::Connection(listener) = begin { Some(listener) } else { None };
     let set_groups = idmap::may_set_groups(config);
@@ -68,6 +87,8 @@ pub(crate) fn create(
         in_user_namespace: idmap::in_user_namespace(),
         set_groups,
         identity,
+        program: None,
+        may_not_trace: may_not_trace(config),
     };
     let plan = Plan::create(config, &circumstances)?;
     let handed = plan.handed.iter().filter_map(|handed| match *handed {
@@ -95,14 +116,22 @@ pub(crate) fn create(
         oom_score_adj(init.pid, score)?;
     }
     network::connect(config, init.pid)?;
-    let told = idle || (matches!(begin, Begin::Nothing) && !cgroup::is_confined(config));
+    let at_once = matches!(begin, Begin::Nothing) && config.hooks.start_container.is_empty();
+    let told = idle || (at_once && !cgroup::is_confined(config));
     if !idle {
         sync.go()?;
-        if told {
+        if told && !config.hooks.are_for_create() {
             sync.start()?;
         }
     }
-    let console = ready(&mut sync, &init, &plan)?;
+    let console = ready(&mut sync, &init, &plan, &mut |sync| {
+        *hooked = true;
+        let target =
+            Target { pid: init.pid, pidfd: init.pidfd(), cgroup: cgroup.as_deref(), moved_root: false };
+        hooks::create(config, &target)?;
+        sync.go()?;
+        if told { sync.start() } else { Ok(()) }
+    })?;
     if let Some(cgroup) = &cgroup {
         cgroup::confine(config, cgroup)?;
     }
@@ -120,6 +149,8 @@ fn is_idle(config: &Config, begin: Begin<'_>) -> bool {
         && !config.is_new(NamespaceKind::User)
         && config.cgroup.is_none()
         && config.process.oom_score_adj.is_none()
+        && !config.hooks.are_for_create()
+        && config.hooks.start_container.is_empty()
         && !veth
         && config.routes.is_empty()
 }
@@ -154,12 +185,31 @@ pub(super) fn started(first: Guarded, sync: &mut Sync, plan: &Plan) -> Result<(G
     }
 }
 
+/// Returns whether hooks are to join a process that we could not look into if it isn't dumpable.
+fn may_not_trace(config: &Config) -> bool {
+    const CAP_SYS_PTRACE: u64 = 1 << 19;
+    let hooks = &config.hooks;
+    if hooks.create_container.is_empty() && hooks.start_container.is_empty() {
+        return false;
+    }
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    effective.unwrap_or_default() & CAP_SYS_PTRACE == 0
+}
+
 /// Waits until everything but the exec is done, and returns the terminal's master.
-fn ready(sync: &mut Sync, init: &Guarded, plan: &Plan) -> Result<Option<OwnedFd>> {
+fn ready(
+    sync: &mut Sync,
+    init: &Guarded,
+    plan: &Plan,
+    mounted: &mut dyn FnMut(&Sync) -> Result<()>,
+) -> Result<Option<OwnedFd>> {
     let mut console = None;
     loop {
         match sync.receive(init.pidfd())? {
             Event::Console(master) => console = Some(master),
+            Event::Mounted => mounted(sync)?,
             Event::Ready => return Ok(console),
             Event::Failure(failure) => return Err(failure.explain(plan)),
             event => return Err(unexpected(&event)),

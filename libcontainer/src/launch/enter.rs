@@ -1,7 +1,7 @@
 //! A process that joins a container: the same way with other operations.
 
 use std::fs::{self, File};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use nix::poll::PollTimeout;
 
 use super::create::started;
 use super::sync::{Event, unexpected};
-use super::{Streams, ended, image, resolve};
-use crate::config::{NamespaceKind, Process, check};
+use super::{Guarded, Streams, Sync, ended, image, resolve};
+use crate::config::{Hook, NamespaceKind, Process, check};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Circumstances, Handed, Plan};
+use crate::plan::{Circumstances, Handed, Plan, Way};
 use crate::process::{Child, Io, Joined};
 
 /// How long a process in the hands of a container's processes may take for its next step.
@@ -32,44 +32,31 @@ pub(crate) struct Target<'a> {
 /// Starts a process in a container and waits until its program runs.
 pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Child> {
     check::process(process)?;
-    let proc = PathBuf::from(format!("/proc/{}", target.pid));
-    let kinds = differing(&proc)?;
-    let set_groups = fs::read_to_string(proc.join("setgroups")).is_ok_and(|word| word.trim() == "allow");
+    let (init, console) = program(target, process, None, &Streams::new(io)?)?;
+    Ok(Child { joined: Arc::new(Joined::new(init.pid, init.let_go())), console })
+}
+
+/// The same with what is executed, unless it is the first argument.
+pub(super) fn program(
+    target: &Target<'_>,
+    process: &Process,
+    path: Option<&Path>,
+    streams: &Streams,
+) -> Result<(Guarded, Option<OwnedFd>)> {
+    let proc = target.proc();
+    let set_groups = target.may_set_groups();
     let identity = resolve(process, &proc.join("root"), set_groups)?;
-    let root =
-        File::open(proc.join("root")).map_err(|error| Error::io("open the container's root", &error))?;
-    // What was read under this number was the container's: it still lives.
-    if ended(target.pidfd, PollTimeout::ZERO)? {
-        return Err(not_running());
-    }
-    let streams = Streams::new(io)?;
-    let born_in = target.cgroup.map(cgroups::Cgroup::v2_dir).transpose()?.flatten();
+    let (way, cgroup) = target.way()?;
     let circumstances = Circumstances {
-        cgroup_at_birth: born_in.is_some(),
+        cgroup_at_birth: cgroup.is_some(),
         inherited: streams.inherited().len(),
         set_groups,
         identity,
+        program: path.map(Path::to_owned),
         ..Circumstances::default()
     };
-    let user_namespace = kinds & NamespaceKind::User.flag() != 0;
-    let plan = Plan::enter(process, kinds, user_namespace, target.moved_root, &circumstances)?;
-    let handed = plan.handed.iter().filter_map(|handed| match *handed {
-        Handed::Container | Handed::CgroupNamespace => Some(target.pidfd),
-        Handed::Root => Some(root.as_fd()),
-        Handed::Cgroup => born_in.as_ref().map(AsFd::as_fd),
-        Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
-        Handed::Namespace(_) | Handed::Listener => None,
-    });
-    let handed: Vec<_> = handed.collect();
-
-    let (first, mut sync) = image::start(&plan, &handed, &streams)?;
-    let (init, in_cgroup) = started(first, &mut sync, &plan)?;
-    // Whoever is in the container already may stop what joins it.
-    let mut sync = sync.with_patience(PATIENCE);
-    if let Some(cgroup) = target.cgroup.filter(|_| !in_cgroup) {
-        cgroup.add(init.pid)?;
-    }
-    sync.go()?;
+    let plan = Plan::enter(process, way, &circumstances)?;
+    let (init, mut sync) = target.join(&plan, cgroup.as_ref(), streams)?;
     let console = if process.terminal {
         match sync.receive(init.pidfd())? {
             Event::Console(master) => Some(master),
@@ -80,7 +67,66 @@ pub(crate) fn enter(target: &Target<'_>, process: &Process, io: Io) -> Result<Ch
         None
     };
     sync.executed(init.pidfd(), &|failure| failure.explain(&plan))?;
-    Ok(Child { joined: Arc::new(Joined::new(init.pid, init.let_go())), console })
+    Ok((init, console))
+}
+
+/// Starts a hook in a container's namespaces, while the root there is still the host's.
+pub(super) fn hook(target: &Target<'_>, hook: &Hook, rootfs: &Path, streams: &Streams) -> Result<Guarded> {
+    let (way, cgroup) = target.way()?;
+    let circumstances = Circumstances {
+        cgroup_at_birth: cgroup.is_some(),
+        set_groups: target.may_set_groups(),
+        ..Circumstances::default()
+    };
+    let plan = Plan::hook_in_namespaces(hook, rootfs, way, &circumstances)?;
+    let (process, mut sync) = target.join(&plan, cgroup.as_ref(), streams)?;
+    sync.executed(process.pidfd(), &|failure| failure.explain(&plan))?;
+    Ok(process)
+}
+
+impl Target<'_> {
+    fn proc(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.pid))
+    }
+
+    /// Returns whether its user namespace allows to set supplementary groups.
+    fn may_set_groups(&self) -> bool {
+        fs::read_to_string(self.proc().join("setgroups")).is_ok_and(|word| word.trim() == "allow")
+    }
+
+    /// Looks up what there is to join, and the cgroup that a process can be born in.
+    fn way(&self) -> Result<(Way, Option<OwnedFd>)> {
+        let kinds = differing(&self.proc())?;
+        let cgroup = self.cgroup.map(cgroups::Cgroup::v2_dir).transpose()?.flatten();
+        Ok((Way { kinds, moved_root: self.moved_root }, cgroup.map(OwnedFd::from)))
+    }
+
+    /// Starts a process that joins, up to where all is prepared for it.
+    fn join(&self, plan: &Plan, cgroup: Option<&OwnedFd>, streams: &Streams) -> Result<(Guarded, Sync)> {
+        let root = File::open(self.proc().join("root"))
+            .map_err(|error| Error::io("open the container's root", &error))?;
+        // What was read under this number was the container's: it still lives.
+        if ended(self.pidfd, PollTimeout::ZERO)? {
+            return Err(not_running());
+        }
+        let handed = plan.handed.iter().filter_map(|handed| match *handed {
+            Handed::Container | Handed::CgroupNamespace => Some(self.pidfd),
+            Handed::Root => Some(root.as_fd()),
+            Handed::Cgroup => cgroup.map(AsFd::as_fd),
+            Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
+            Handed::Namespace(_) | Handed::Listener => None,
+        });
+        let handed: Vec<_> = handed.collect();
+        let (first, mut sync) = image::start(plan, &handed, streams)?;
+        let (init, in_cgroup) = started(first, &mut sync, plan)?;
+        // Whoever is in the container already may stop what joins it.
+        let sync = sync.with_patience(PATIENCE);
+        if let Some(cgroup) = self.cgroup.filter(|_| !in_cgroup) {
+            cgroup.add(init.pid)?;
+        }
+        sync.go()?;
+        Ok((init, sync))
+    }
 }
 
 pub(crate) fn not_running() -> Error {

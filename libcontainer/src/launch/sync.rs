@@ -6,6 +6,8 @@
 //! maps, cgroup, network
 //!        ------- Go -------------------->
 //!        <------ Console, master --------  when there is a terminal
+//!        <------ Mounted ----------------  where hooks run before the root is changed
+//!        ------- Go -------------------->
 //!        <------ Ready ------------------  mounts, identity, limits are done
 //! device rules
 //!        ------- Start ----------------->  or a second Go, then a connection on the listening socket
@@ -50,8 +52,11 @@ pub(crate) enum Event {
         in_cgroup: bool,
     },
     Console(OwnedFd),
+    Mounted,
     Ready,
-    Exec,
+    Exec {
+        listener: u32,
+    },
     Failure(Failure),
     /// Nobody is there any more.
     End,
@@ -156,7 +161,8 @@ impl Sync {
             }
             (Some(Message::Console), Some(master)) => Event::Console(master),
             (Some(Message::Ready), None) => Event::Ready,
-            (Some(Message::Exec), None) => Event::Exec,
+            (Some(Message::Mounted), None) => Event::Mounted,
+            (Some(Message::Exec { listener }), None) => Event::Exec { listener },
             (Some(Message::Failure { step, call, errno, text }), None) => {
                 let text = String::from_utf8_lossy(text).into_owned();
                 Event::Failure(Failure { step, call, errno, text })
@@ -175,7 +181,7 @@ impl Sync {
         let mut exec = false;
         loop {
             match self.receive(process)? {
-                Event::Exec => exec = true,
+                Event::Exec { .. } => exec = true,
                 Event::End if exec => return Ok(()),
                 Event::Failure(failure) => return Err(explain(&failure)),
                 event => return Err(unexpected(&event)),

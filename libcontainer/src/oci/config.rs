@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cgroups::{DeviceAccess, DeviceRule, HugepageLimit, InterfacePriority, ThrottleDevice, WeightDevice};
 
-use super::{invalid, serving, spec};
+use super::{hooks, invalid, serving, spec};
 use crate::config::{
     Capabilities, CapabilitySet, Cgroup, Clock, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
     NamespaceKind, Network, Process, Propagation, Rlimit, TimeOffset, User,
@@ -14,7 +14,6 @@ use crate::error::{Error, ErrorKind, Result};
 /// Makes the configuration of a container from its bundle.
 pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Config> {
     let mut asked = Vec::new();
-    asked.extend(spec.hooks.0.then(|| "hooks".to_owned()));
     asked.extend(spec.vm.0.then(|| "vm".to_owned()));
     linux_asks(&spec.linux, &mut asked);
     mounts_ask(&spec.mounts, &mut asked);
@@ -43,6 +42,7 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
         sysctl: linux.sysctl.clone(),
         cgroup: Some(cgroup(linux, id)?),
         personality: linux.personality.as_ref().map(serving::personality).transpose()?,
+        hooks: hooks::hooks(spec, bundle, id)?,
         memory_policy: linux.memory_policy.as_ref().map(serving::memory_policy).transpose()?,
         process: made_process(spec.process.as_ref().ok_or_else(unprocessed)?)?,
         ..Config::default()

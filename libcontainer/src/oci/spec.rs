@@ -60,13 +60,24 @@ pub(super) struct Spec {
     pub(super) annotations: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
     pub(super) linux: Linux,
-    #[serde(default, skip_serializing)]
-    pub(super) hooks: Asked,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
+    pub(super) hooks: Hooks,
     #[serde(default, skip_serializing)]
     pub(super) vm: Asked,
 }
 
 part!(Root { path: String, readonly: bool });
+
+part!(Hooks {
+    prestart: Vec<Hook>,
+    create_runtime: Vec<Hook>,
+    create_container: Vec<Hook>,
+    start_container: Vec<Hook>,
+    poststart: Vec<Hook>,
+    poststop: Vec<Hook>,
+});
+
+part!(Hook { path: String, args: Vec<String>, env: Vec<String>, timeout: Option<i64> });
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,18 +4,22 @@
 mod builder;
 mod confine;
 mod devices;
+mod hooks;
 mod identity;
+mod join;
 mod mounts;
 mod namespaces;
 mod serving;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, NamespaceKind, Process, User};
 use crate::error::Result;
-use crate::program::{Op, Slot};
-use builder::{Builder, inside, strings};
+use crate::program::{Op, Slot, Strings};
+use builder::{Builder, inside, strings, text};
+pub(crate) use hooks::arguments;
+pub(crate) use join::Way;
 use mounts::Sources;
 
 /// What is known of the host and the container when the plan is made.
@@ -40,6 +44,10 @@ pub(crate) struct Circumstances {
     pub(crate) set_groups: bool,
     /// Who runs the process.
     pub(crate) identity: Resolved,
+    /// What is executed, where that isn't the first argument.
+    pub(crate) program: Option<PathBuf>,
+    /// Whether the caller lacks the right to look into the container's first process while hooks join it.
+    pub(crate) may_not_trace: bool,
 }
 
 /// A hierarchy of control groups, as a container sees it.
@@ -156,6 +164,7 @@ impl Plan {
         }
         devices::make(&mut builder, config, circumstances)?;
         let console = console(&mut builder, &config.process, circumstances, true)?;
+        hooks::before_the_root(&mut builder, config, circumstances)?;
         namespaces::parameters(&mut builder, config, proc)?;
         mounts::hide(&mut builder, config)?;
         let cwd = inside(&config.process.cwd)?;
@@ -166,68 +175,28 @@ impl Plan {
         serving::container(&mut builder, config);
         identity::take(&mut builder, &config.process, circumstances, console)?;
         confine::at_exec(&mut builder, &config.process, proc);
+        hooks::before_the_program(&mut builder, config, circumstances)?;
         builder.step("wait for the start").op(Op::Ready {});
         match find(&handed, Handed::Listener) {
             // Whoever starts it may come before the parent has confined it to its devices.
             Some(listener) => builder.op(Op::AwaitGo {}).op(Op::AcceptStart { listener }),
             None => builder.op(Op::AwaitStart {}),
         };
-        Ok(finish(builder, &config.process, circumstances, &handed))
+        finish(builder, &config.process, circumstances, &handed)
     }
 
-    /// Plans a process that joins a container, in the namespaces whose flags are in `kinds`.
-    pub(crate) fn enter(
-        process: &Process,
-        kinds: u32,
-        user_namespace: bool,
-        moved_root: bool,
-        circumstances: &Circumstances,
-    ) -> Result<Plan> {
+    /// Plans a process that joins a container.
+    pub(crate) fn enter(process: &Process, way: Way, circumstances: &Circumstances) -> Result<Plan> {
         let mut builder = Builder::default();
-        // With cgroup2's nsdelegate a process in that namespace must be in the cgroup already: it is
-        // born there first (ENOENT else, cgroup_attach_permissions in the kernel).
-        let late = if circumstances.cgroup_at_birth { kinds & NamespaceKind::Cgroup.flag() } else { 0 };
-        let mut own = vec![Handed::Container];
-        own.extend((late != 0).then_some(Handed::CgroupNamespace));
-        own.extend(moved_root.then_some(Handed::Root));
-        let handed = hand_over(&mut builder, circumstances, &own)?;
-        let container = find(&handed, Handed::Container).unwrap_or(Slot::NONE);
-        let wants_proc = process.oom_score_adj.is_some() || confine::is_confined(process);
-        let proc = namespaces::open_proc(&mut builder, wants_proc)?;
-        if let Some(score) = process.oom_score_adj {
-            // By itself, and before it isn't dumpable: from then on its files are root's.
-            builder.step(format!("set oom_score_adj to {score}"));
-            let (path, value) = (c"self/oom_score_adj", score.to_string());
-            builder.op(Op::WriteProc { proc, path, value: value.as_bytes() });
-        }
-        let affinity = process.exec_cpu_affinity.as_ref();
-        serving::processors(&mut builder, affinity.and_then(|affinity| affinity.initial.as_ref()));
-        // Once in the container's namespaces, its processes could look into this one.
-        builder.step("enter the container's namespaces").op(Op::Dumpable { on: false });
-        builder.op(Op::Setns { fd: container, kinds: kinds & !late });
-        if let Some(root) = find(&handed, Handed::Root) {
-            builder.op(Op::MoveRoot { root });
-        }
-        let cgroup = find(&handed, Handed::Cgroup).unwrap_or(Slot::NONE);
-        builder.step("start a process in the container").op(Op::Clone { flags: 0, cgroup });
-        builder.step("wait for the parent's preparations").op(Op::AwaitGo {});
-        serving::processors(&mut builder, affinity.and_then(|affinity| affinity.last.as_ref()));
-        builder.step("join a new session keyring").op(Op::SessionKeyring {});
-        if let Some(fd) = find(&handed, Handed::CgroupNamespace) {
-            builder.step("enter the container's cgroup namespace").op(Op::Setns { fd, kinds: late });
-        }
-        if user_namespace {
-            builder.step("become root of the user namespace");
-            builder.op(Op::BecomeRoot { drop_groups: circumstances.set_groups });
-        }
+        let joined = join::namespaces(&mut builder, Some(process), way, circumstances)?;
         builder.step("begin a session").op(Op::Setsid {}).op(Op::Umask { mask: 0 });
         builder.step("open the container's root");
         let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
         builder.op(Op::OpenHost { slot: Slot::ROOT, path: c"/", flags });
         let console = console(&mut builder, process, circumstances, false)?;
         identity::take(&mut builder, process, circumstances, console)?;
-        confine::at_exec(&mut builder, process, proc);
-        Ok(finish(builder, process, circumstances, &handed))
+        confine::at_exec(&mut builder, process, joined.proc);
+        finish(builder, process, circumstances, &joined.handed)
     }
 
     /// Returns the program's bytes.
@@ -284,25 +253,40 @@ fn finish(
     process: &Process,
     circumstances: &Circumstances,
     handed: &[(Handed, Slot)],
-) -> Plan {
+) -> Result<Plan> {
     for index in 0..circumstances.inherited {
         let slot = find(handed, Handed::Inherited(index)).unwrap_or(Slot::NONE);
         builder.step(format!("hand over descriptor {}", 3 + index));
         builder.op(Op::Inherit { slot, number: 3 + index as i32 });
     }
-    let arguments = strings(&process.args);
     let mut environment = process.env.clone();
-    if !environment.iter().any(|variable| variable.starts_with("HOME=")) {
-        environment.push(format!("HOME={}", circumstances.identity.home.display()));
-    }
-    let environment = strings(&environment);
-    builder.step(format!("execute {:?}", process.args.first().map_or("", String::as_str)));
-    builder.op(Op::Exec {
-        arguments: crate::program::Strings(&arguments),
-        environment: crate::program::Strings(&environment),
-    });
+    // A hook gets what it says, and nothing more.
+    let program = match &circumstances.program {
+        Some(program) => program,
+        None => {
+            if !environment.iter().any(|variable| variable.starts_with("HOME=")) {
+                environment.push(format!("HOME={}", circumstances.identity.home.display()));
+            }
+            Path::new(process.args.first().map_or("", String::as_str))
+        }
+    };
+    execute(&mut builder, program, &process.args, &environment)?;
     let (program, steps) = builder.finish();
-    Plan { program, steps, handed: handed.iter().map(|(handed, _)| *handed).collect() }
+    Ok(Plan { program, steps, handed: handed.iter().map(|(handed, _)| *handed).collect() })
+}
+
+/// The last step.
+fn execute(builder: &mut Builder, program: &Path, args: &[String], env: &[String]) -> Result<()> {
+    let (path, arguments, environment) = (text(program)?, strings(args), strings(env));
+    builder.step(format!("execute {program:?}"));
+    builder.op(Op::Exec {
+        path: &path,
+        arguments: Strings(&arguments),
+        environment: Strings(&environment),
+        filter: &[],
+        flags: 0,
+    });
+    Ok(())
 }
 
 #[cfg(test)]
@@ -331,7 +315,7 @@ mod tests {
     fn nobody_keeps_the_callers_session_keyring() {
         let config = Config::new("/rootfs");
         let created = Plan::new(&config).unwrap().to_string();
-        let entered = Plan::enter(&config.process, 0, false, false, &Circumstances::default()).unwrap();
+        let entered = Plan::enter(&config.process, Way::default(), &Circumstances::default()).unwrap();
         for plan in [created, entered.to_string()] {
             assert!(plan.contains("join a new session keyring"), "{plan}");
         }

@@ -66,8 +66,10 @@ pub(super) fn root(builder: &mut Builder, config: &Config) -> Result<()> {
     let flags = if receives { libc::MS_SLAVE } else { libc::MS_PRIVATE };
     builder.step("keep mounts from the host").op(Op::Propagate { path: c"/", flags: flags | MS_REC });
     let path = text(&config.rootfs)?;
+    // Where any user can reach it, or where hooks look for it.
+    let over = if config.hooks.are_for_create() { &*path } else { c"/" };
     builder.step(format!("enter rootfs {:?}", config.rootfs));
-    builder.op(Op::Tree { slot: Slot::ROOT, path: &path, recursive: true }).op(Op::EnterRoot {});
+    builder.op(Op::Tree { slot: Slot::ROOT, path: &path, recursive: true }).op(Op::EnterRoot { path: over });
     Ok(())
 }
 

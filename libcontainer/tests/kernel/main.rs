@@ -5,6 +5,7 @@ mod cgroup;
 mod confine;
 mod exec;
 mod factory;
+mod hooks;
 mod hostile;
 mod life;
 mod mounts;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         serving::tests(),
         mounts::tests(),
         hostile::tests(),
+        hooks::tests(),
         terminal::tests(),
         network::tests(),
         cgroup::tests(),

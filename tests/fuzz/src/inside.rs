@@ -85,6 +85,7 @@ pub(crate) fn programs() -> Vec<Vec<u8>> {
         Op::Ready {},
         Op::AwaitStart {},
         Op::AcceptStart { listener: b },
+        Op::Mounted {},
         Op::Propagate { path, flags: 1 << 18 },
         Op::OpenHost { slot: a, path, flags: 0 },
         Op::Tree { slot: a, path, recursive: true },
@@ -97,7 +98,7 @@ pub(crate) fn programs() -> Vec<Vec<u8>> {
         },
         Op::Attach { tree: b, path, make: program::LIKE_TREE, resolve: 0 },
         Op::Attributes { tree: b, set: 1, clear: 2, propagation: 0, recursive: true },
-        Op::EnterRoot {},
+        Op::EnterRoot { path: c"/" },
         Op::Mask { path, null: a },
         Op::ReadOnly { path },
         Op::PivotRoot {},
@@ -125,7 +126,13 @@ pub(crate) fn programs() -> Vec<Vec<u8>> {
         Op::WorkingDirectory { path },
         Op::Inherit { slot: a, number: 3 },
         Op::Close { slot: a },
-        Op::Exec { arguments: strings, environment: Strings(b"PATH=/bin:/usr/bin\0") },
+        Op::Exec {
+            path: c"sh",
+            arguments: strings,
+            environment: Strings(b"PATH=/bin:/usr/bin\0"),
+            filter: &[6, 0, 0, 0, 0, 0, 0xff, 0x7f],
+            flags: 8,
+        },
     ];
     let mut whole = Writer::default();
     let mut seeds = Vec::new();

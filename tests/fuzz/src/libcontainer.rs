@@ -237,15 +237,17 @@ fn capabilities(bytes: &[u8]) {
 }
 
 fn messages() -> Vec<Vec<u8>> {
-    use program::Message::{Console, Exec, Failure, Go, Ready, Start, Started};
+    use program::Message::{Console, Exec, Failure, Go, Mounted, Ready, Start, Started};
     let text = b"e tmpfs: Unknown parameter 'x'\n";
     [
         Go,
         Start,
         Started { pid: 7, in_cgroup: true },
         Console,
+        Mounted,
         Ready,
-        Exec,
+        Exec { listener: program::NO_LISTENER },
+        Exec { listener: 7 },
         Failure { step: 3, call: 165, errno: 22, text },
         Failure { step: 400, call: 59, errno: 2, text: b"" },
     ]

@@ -1,0 +1,94 @@
+//! Hooks: where a container waits for them, and how they are started.
+
+use std::path::Path;
+
+use super::builder::{Builder, text};
+use super::{Circumstances, Plan, Way, execute, join};
+use crate::config::{Config, Hook, NamespaceKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::program::Op;
+
+/// Waits for the hooks that come before the root is changed.
+pub(super) fn before_the_root(
+    builder: &mut Builder,
+    config: &Config,
+    circumstances: &Circumstances,
+) -> Result<()> {
+    if !config.hooks.are_for_create() {
+        return Ok(());
+    }
+    let exposed = circumstances.may_not_trace && !config.hooks.create_container.is_empty();
+    if exposed {
+        refuse_company(config, "createContainer")?;
+        builder.step("let hooks in").op(Op::Dumpable { on: true });
+    }
+    builder.step("wait for the hooks").op(Op::Mounted {}).op(Op::AwaitGo {});
+    if exposed {
+        builder.step("shut out debuggers").op(Op::Dumpable { on: false });
+    }
+    Ok(())
+}
+
+/// Lets those in that come before the program, while it waits for its start.
+pub(super) fn before_the_program(
+    builder: &mut Builder,
+    config: &Config,
+    circumstances: &Circumstances,
+) -> Result<()> {
+    if circumstances.may_not_trace && !config.hooks.start_container.is_empty() {
+        refuse_company(config, "startContainer")?;
+        builder.step("let hooks in").op(Op::Dumpable { on: true });
+    }
+    Ok(())
+}
+
+/// Whoever may look into the container's first process may join it: without the right to look into all, that is who
+/// it is dumpable for, and those who are in its namespaces already.
+fn refuse_company(config: &Config, kind: &str) -> Result<()> {
+    let joined = |wanted| config.namespaces.iter().any(|one| one.kind == wanted && one.path.is_some());
+    if joined(NamespaceKind::Pid) || joined(NamespaceKind::User) {
+        let text = format!(
+            "{kind} hooks: in a Pid or User namespace of others they need CAP_SYS_PTRACE, which the caller lacks"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    Ok(())
+}
+
+impl Plan {
+    /// Plans a hook that runs on the host, in a directory unless that is empty.
+    pub(crate) fn hook_on_host(hook: &Hook, directory: &Path) -> Result<Plan> {
+        let mut builder = Builder::default();
+        run(&mut builder, hook, directory)?;
+        let (program, steps) = builder.finish();
+        Ok(Plan { program, steps, handed: Vec::new() })
+    }
+
+    /// Plans a hook that runs in a container's namespaces, with all rights that are there.
+    pub(crate) fn hook_in_namespaces(
+        hook: &Hook,
+        rootfs: &Path,
+        way: Way,
+        circumstances: &Circumstances,
+    ) -> Result<Plan> {
+        let mut builder = Builder::default();
+        let joined = join::namespaces(&mut builder, None, way, circumstances)?;
+        run(&mut builder, hook, rootfs)?;
+        let (program, steps) = builder.finish();
+        Ok(Plan { program, steps, handed: joined.handed.iter().map(|(handed, _)| *handed).collect() })
+    }
+}
+
+fn run(builder: &mut Builder, hook: &Hook, directory: &Path) -> Result<()> {
+    if !directory.as_os_str().is_empty() {
+        let path = text(directory)?;
+        builder.step(format!("enter working directory {directory:?}"));
+        builder.op(Op::WorkingDirectory { path: &path });
+    }
+    execute(builder, &hook.path, &arguments(hook), &hook.env)
+}
+
+/// Returns a hook's arguments, its name first.
+pub(crate) fn arguments(hook: &Hook) -> Vec<String> {
+    if hook.args.is_empty() { vec![hook.path.to_string_lossy().into_owned()] } else { hook.args.clone() }
+}
