@@ -4,6 +4,7 @@ mod capabilities;
 pub(crate) mod check;
 mod defaults;
 pub(crate) mod scheduling;
+mod seccomp;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ pub use scheduling::{
     CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler,
     SchedulerFlag, SchedulerPolicy,
 };
+pub use seccomp::{Action, Arch, Comparison, FilterFlags, Listener, Op, Rule, Seccomp};
 
 /// Everything about a container: what it sees, what it may use, and the program that it runs.
 ///
