@@ -21,8 +21,8 @@
 
 mod config;
 mod example;
-mod serving;
 mod seccomp;
+mod serving;
 mod spec;
 mod state;
 
