@@ -73,9 +73,9 @@ fn row(name: &str, time: f64, program: &[Instruction], native: Arch) {
 fn mean(program: &[Instruction], native: Arch) -> f64 {
     let run = |number| {
         let data = Data { number, audit: native.audit(), args: [0; 6] };
-        machine::run(program, &data, reference::is_little(native)).1
+        machine::run(program, &data, reference::is_little(native)).1 as u32
     };
-    (0..512).map(run).sum::<usize>() as f64 / 512.0
+    f64::from((0..512).map(run).sum::<u32>()) / 512.0
 }
 
 /// The calls of a usual program.

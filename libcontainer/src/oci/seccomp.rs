@@ -288,7 +288,7 @@ mod tests {
                 error(r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"action": "SCMP_ACT_LOG"}]}"#),
                 "linux.seccomp.syscalls[0].names: is missing or empty",
             ),
-            (rule(r#"5"#), "linux.seccomp.syscalls[0].action: isn't a string"),
+            (rule("5"), "linux.seccomp.syscalls[0].action: isn't a string"),
             (
                 rule(r#""SCMP_ACT_ERRNO", "errnoRet": -1"#),
                 "linux.seccomp.syscalls[0].errnoRet: isn't a number from 0 to 2^64-1",

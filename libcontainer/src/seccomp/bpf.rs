@@ -21,14 +21,17 @@ impl Instruction {
 
     /// Makes one of its bytes.
     pub fn from_bytes(bytes: [u8; 8]) -> Self {
-        let [a, b, jt, jf, c, d, e, f] = bytes;
-        Instruction { code: u16::from_ne_bytes([a, b]), jt, jf, k: u32::from_ne_bytes([c, d, e, f]) }
+        let code = u16::from_ne_bytes([bytes[0], bytes[1]]);
+        let k = u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+        Instruction { code, jt: bytes[2], jf: bytes[3], k }
     }
 
     /// Returns its bytes.
     pub fn to_bytes(self) -> [u8; 8] {
-        let ([a, b], [c, d, e, f]) = (self.code.to_ne_bytes(), self.k.to_ne_bytes());
-        [a, b, self.jt, self.jf, c, d, e, f]
+        let mut bytes = [0, 0, self.jt, self.jf, 0, 0, 0, 0];
+        bytes[..2].copy_from_slice(&self.code.to_ne_bytes());
+        bytes[4..].copy_from_slice(&self.k.to_ne_bytes());
+        bytes
     }
 }
 

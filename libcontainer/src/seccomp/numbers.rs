@@ -6,7 +6,7 @@ const N: u16 = super::calls::NONE;
 /// The columns: x86_64, x32 (without its bit), x86, aarch64, arm, riscv64, loongarch64, ppc, ppc64, s390, s390x,
 /// mips, mips64, mips64n32 (without their bases), m68k, parisc, parisc64, sh. The rows are sorted.
 #[rustfmt::skip]
-pub(super) const NUMBERS: [(&str, [u16; 18]); 508] = [
+pub(super) static NUMBERS: [(&str, [u16; 18]); 508] = [
     ("_llseek", [N, N, 140, N, 140, N, N, 140, 140, 140, N, 140, N, N, 140, 140, N, 140]),
     ("_newselect", [N, N, 142, N, 142, N, N, 142, 142, 142, N, 142, 22, 22, 142, 142, 142, 142]),
     ("_sysctl", [156, N, 149, N, 149, N, N, 149, 149, 149, 149, 153, 152, 152, 149, 149, 149, 149]),

@@ -1,5 +1,7 @@
 //! libseccomp, where it is installed: what runc and crun make of a profile.
 #![allow(unsafe_code)]
+// The type of a function is said once, at the field that it is for.
+#![allow(clippy::missing_transmute_annotations)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::fs::File;

@@ -105,9 +105,10 @@ impl<'a> Compared<'a> {
     fn call(&mut self, data: &Data) {
         let little = reference::is_little(self.native);
         let ours = machine::run(self.ours.instructions(), data, little).0;
-        let theirs = match self.newer.answers(data) {
-            true => reference::value(Action::Errno(38)),
-            false => machine::run(&self.theirs, data, little).0,
+        let theirs = if self.newer.answers(data) {
+            reference::value(Action::Errno(38))
+        } else {
+            machine::run(&self.theirs, data, little).0
         };
         if ours == theirs {
             return;
@@ -281,13 +282,13 @@ fn random_profiles(seed: u64) -> Outcome {
     let (mut refused, mut disputed, mut faulty) = (0, 0, 0);
     for round in 0..250 {
         // Every third profile has rules that may disagree.
-        let disputes = round % 3 == 0;
-        let seccomp = random::profile(&mut random, &names, &archs, disputes);
+        let may_disagree = round % 3 == 0;
+        let seccomp = random::profile(&mut random, &names, &archs, may_disagree);
         let search = random.of(&[Search::Linear, Search::Tree]);
         match Compared::new(library, native, &seccomp, search) {
             Some(mut compared) => {
                 compared.all(&mut random, 12);
-                assert!(disputes || compared.disputes == 0, "{seccomp:?}");
+                assert!(may_disagree || compared.disputes == 0, "{seccomp:?}");
                 disputed += usize::from(compared.disputes > 0);
                 faulty += usize::from(compared.faults > 0);
             }
@@ -408,14 +409,14 @@ fn programs_do_what_the_rules_say_on_every_machine() {
         };
         machine::check(filter.instructions()).unwrap_or_else(|why| panic!("{why}: {seccomp:?}"));
         let listed: Vec<Arch> = [native].into_iter().chain(seccomp.architectures.iter().copied()).collect();
-        let named: Vec<u32> = (seccomp.rules.iter().flat_map(|rule| &rule.names))
+        let listed_numbers: Vec<u32> = (seccomp.rules.iter().flat_map(|rule| &rule.names))
             .flat_map(|name| listed.iter().filter_map(|arch| number(name, *arch)))
             .collect();
         let (numbers, near) = (numbers(listed[listed.len() - 1].audit()), Near::new(&seccomp));
         for _ in 0..100 {
-            let known = !named.is_empty() && random.below(2) == 0;
+            let known = !listed_numbers.is_empty() && random.below(2) == 0;
             let data = Data {
-                number: if known { random.of(&named) } else { random.of(&numbers) },
+                number: if known { random.of(&listed_numbers) } else { random.of(&numbers) },
                 audit: if random.below(5) > 0 { random.of(&listed).audit() } else { random.of(&audits) },
                 args: near.args(&mut random),
             };

@@ -69,7 +69,7 @@ const N: u16 = super::calls::NONE;
 /// The columns: x86_64, x32 (without its bit), x86, aarch64, arm, riscv64, loongarch64, ppc, ppc64, s390, s390x,
 /// mips, mips64, mips64n32 (without their bases), m68k, parisc, parisc64, sh. The rows are sorted.
 #[rustfmt::skip]
-pub(super) const NUMBERS: [(&str, [u16; 18]); $(wc -l < /tmp/rows.$$)] = [
+pub(super) static NUMBERS: [(&str, [u16; 18]); $(wc -l < /tmp/rows.$$)] = [
 HEAD
 cat /tmp/rows.$$
 echo '];'
