@@ -26,6 +26,7 @@
 //! | one container, as a value | [`Container`] |
 //! | containers with names, found by other processes | [`Factory`] |
 //! | OCI bundles | [`oci`] |
+//! | which system calls may be made | [`seccomp`] |
 //!
 //! # Names of 2014
 //!
@@ -58,6 +59,7 @@ mod program;
 #[allow(dead_code, unreachable_pub, unsafe_code)]
 #[path = "../init/raw.rs"]
 mod raw;
+pub mod seccomp;
 mod state;
 mod sys;
 

@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod defaults;
 mod hooks;
 pub(crate) mod scheduling;
+mod seccomp;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ pub use scheduling::{
     CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler,
     SchedulerFlag, SchedulerPolicy,
 };
+pub use seccomp::{Action, Arch, Comparison, FilterFlags, Listener, Op, Rule, Seccomp};
 
 /// Everything about a container: what it sees, what it may use, and the program that it runs.
 ///

@@ -22,6 +22,7 @@
 mod config;
 mod example;
 mod hooks;
+mod seccomp;
 mod serving;
 mod spec;
 mod state;
@@ -35,7 +36,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::config::{Config, Process};
+use crate::config::{Config, Process, Seccomp};
 use crate::error::{Error, ErrorKind, Result};
 use spec::Spec;
 
@@ -85,6 +86,27 @@ pub fn load(bundle: impl AsRef<Path>) -> Result<Bundle> {
 pub fn process(json: &[u8]) -> Result<Process> {
     let process: spec::Process = parse(json)?;
     config::process(&process)
+}
+
+/// Reads a profile of system calls from its JSON text, as `config.json` has it under `linux.seccomp`.
+///
+/// ```
+/// # fn main() -> libcontainer::Result<()> {
+/// use libcontainer::{oci, seccomp::Filter};
+///
+/// let json = br#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+///     {"names": ["reboot"], "action": "SCMP_ACT_ERRNO"}]}"#;
+/// let filter = Filter::compile(&oci::seccomp(json)?)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`InvalidConfig`](ErrorKind::InvalidConfig) with the name of the field that is wrong, or line and column
+/// where it isn't JSON.
+pub fn seccomp(json: &[u8]) -> Result<Seccomp> {
+    seccomp::seccomp(&parse(json)?)
 }
 
 impl Bundle {

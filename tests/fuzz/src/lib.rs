@@ -21,6 +21,7 @@ mod netlink;
 mod netlink_wire;
 mod nsinit;
 mod scratch;
+mod seccomp;
 mod term;
 mod user;
 
@@ -66,6 +67,7 @@ pub fn targets() -> Vec<Target> {
         mount::targets(),
         netlink::targets(),
         nsinit::targets(),
+        seccomp::targets(),
         term::targets(),
         user::targets(),
     ]
