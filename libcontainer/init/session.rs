@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::interpreter::Machine;
-use super::program::{Message, NO_LISTENER, Slot, Strings};
+use super::program::{MESSAGE, Message, NO_LISTENER, Slot, Strings};
 use super::raw::nr;
 use super::sys::{EACCES, ENAMETOOLONG, ENOENT, ENOTDIR, ExecTable, Fault, Kernel, Result};
 
@@ -41,9 +41,16 @@ impl<K: Kernel> Machine<K> {
         let listener =
             if flags & SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 { NO_LISTENER } else { self.next_fd()? };
         self.send(&Message::Exec { listener }, None)?;
-        // From here on the filter need let nothing through but the exec.
+        // From here on the filter need let nothing through but the exec, and a read where there is a listener.
         if !filter.is_empty() {
             self.sys.seccomp(filter, flags)?;
+        }
+        if listener != NO_LISTENER {
+            // The exec closes it: not before the parent has taken its copy.
+            let taken = self.sys.read(self.sync, &mut [0; MESSAGE])?;
+            if taken == 0 {
+                self.sys.exit(1);
+            }
         }
         if path.to_bytes().contains(&b'/') {
             return Err(self.sys.execve(path, &table));

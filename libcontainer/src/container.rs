@@ -11,7 +11,7 @@ use nix::poll::PollTimeout;
 use crate::config::{Config, Process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Home;
-use crate::launch::{self, Begin, Created, Sync};
+use crate::launch::{self, Begin, Created, Failure, Sync};
 use crate::plan::Plan;
 use crate::process::{Child, ExitStatus, Io, Joined};
 use crate::sys;
@@ -198,21 +198,22 @@ impl Container {
 
     fn start_program(&mut self) -> Result<()> {
         let init = self.init.as_ref().ok_or_else(launch::not_running)?;
+        let (process, told) = (&self.config.process, &self.config.hooks.told);
+        let decided = |listener| launch::decided(listener, process, init.pid, told, "created");
         let started = match &mut self.start {
             Start::Done => return Err(was_started()),
             Start::Word { sync, plan, told } => {
                 if !*told {
                     sync.start()?;
                 }
-                sync.executed(init.pidfd.as_fd(), &|failure| failure.explain(plan))
+                sync.executed(init.pidfd.as_fd(), &|failure| failure.explain(plan), &decided)
             }
             Start::Connection => {
                 let home = self.home.as_ref().ok_or_else(launch::not_running)?;
                 let program = self.config.process.args.first().map_or("", String::as_str);
                 let mut sync = home.connect()?.with_patience(PATIENCE);
-                let started = sync.executed(init.pidfd.as_fd(), &|failure| {
-                    failure.explain_step(format_args!("execute {program:?}"))
-                });
+                let explain = |failure: &Failure| failure.explain_step(format_args!("execute {program:?}"));
+                let started = sync.executed(init.pidfd.as_fd(), &explain, &decided);
                 home.started();
                 // Somebody else's connection was taken, or it ended unstarted: ours was never answered.
                 started.map_err(|error| match (error.kind(), error.raw_os_error()) {
@@ -359,6 +360,7 @@ impl Container {
             pidfd: init.pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
             moved_root: self.config.no_pivot_root,
+            told: &self.config.hooks.told,
         })
     }
 

@@ -160,6 +160,14 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Resul
     Ok(())
 }
 
+/// Copies a descriptor of another process.
+pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes numbers only.
+    let fd = checked(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
 /// Waits for a child of this process and returns how it ended.
 pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> io::Result<ExitStatus> {
     // SAFETY: all of siginfo_t's fields may be zero.

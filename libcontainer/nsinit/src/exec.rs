@@ -110,6 +110,7 @@ impl Options {
             let mut process = oci::process(&read(file)?)
                 .map_err(|error| Failure::new(format_args!("{}: {error}", file.display())))?;
             process.terminal |= self.terminal;
+            process.seccomp.clone_from(&container.config().process.seccomp);
             return Ok(process);
         }
         // The container's as it was made, whatever has become of the bundle since.

@@ -8,6 +8,7 @@ use super::{
     Scheduler, SchedulerPolicy, User,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::seccomp::Filter;
 
 /// Checks a configuration; the error names everything that is wrong with it.
 pub(crate) fn check(config: &Config) -> Result<()> {
@@ -259,6 +260,9 @@ fn process_wrongs(process: &Process, wrong: &mut Vec<String>) {
         }
     }
     served(process, wrong);
+    if let Some(Err(error)) = process.seccomp.as_ref().map(Filter::check) {
+        wrong.push(error.to_string());
+    }
     let capabilities = &process.capabilities;
     let both = capabilities.permitted.bits() & capabilities.inheritable.bits();
     if capabilities.ambient.bits() & !both != 0 {

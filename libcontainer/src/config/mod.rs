@@ -344,6 +344,15 @@ pub struct Process {
     pub io_priority: Option<IoPriority>,
     /// On which processors it runs. It counts for processes that join a container, not for its first one.
     pub exec_cpu_affinity: Option<CpuAffinity>,
+    /// Which system calls it and its children may make; all that the caller's own filter lets through unless said.
+    pub seccomp: Option<Seccomp>,
+}
+
+impl Process {
+    /// Returns whether somebody else decides about some of its system calls.
+    pub(crate) fn has_listener(&self) -> bool {
+        self.seccomp.as_ref().is_some_and(|seccomp| seccomp.listener.is_some())
+    }
 }
 
 impl Default for Process {
@@ -364,6 +373,7 @@ impl Default for Process {
             scheduler: None,
             io_priority: None,
             exec_cpu_affinity: None,
+            seccomp: None,
         }
     }
 }

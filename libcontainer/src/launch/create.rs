@@ -9,7 +9,8 @@ use cgroups::Active;
 
 use super::sync::{Event, unexpected};
 use super::{
-    Guarded, Streams, Sync, Target, cgroup, hooks, idmap, image, network, reap, resolve, write_proc,
+    Guarded, Streams, Sync, Target, cgroup, hooks, idmap, image, may_trace, network, reap, resolve,
+    write_proc,
 };
 use crate::config::{Config, NamespaceKind, Network, check};
 use crate::error::{Error, Result};
@@ -88,7 +89,8 @@ fn with_hooks(
         set_groups,
         identity,
         program: None,
-        may_not_trace: may_not_trace(config),
+        may_not_trace: is_looked_into(config) && !may_trace(),
+        company: joins.iter().any(|join| matches!(join.kind, NamespaceKind::Pid | NamespaceKind::User)),
     };
     let plan = Plan::create(config, &circumstances)?;
     let handed = plan.handed.iter().filter_map(|handed| match *handed {
@@ -126,8 +128,13 @@ fn with_hooks(
     }
     let console = ready(&mut sync, &init, &plan, &mut |sync| {
         *hooked = true;
-        let target =
-            Target { pid: init.pid, pidfd: init.pidfd(), cgroup: cgroup.as_deref(), moved_root: false };
+        let target = Target {
+            pid: init.pid,
+            pidfd: init.pidfd(),
+            cgroup: cgroup.as_deref(),
+            moved_root: false,
+            told: &config.hooks.told,
+        };
         hooks::create(config, &target)?;
         sync.go()?;
         if told { sync.start() } else { Ok(()) }
@@ -185,17 +192,10 @@ pub(super) fn started(first: Guarded, sync: &mut Sync, plan: &Plan) -> Result<(G
     }
 }
 
-/// Returns whether hooks are to join a process that we could not look into if it isn't dumpable.
-fn may_not_trace(config: &Config) -> bool {
-    const CAP_SYS_PTRACE: u64 = 1 << 19;
+/// Returns whether hooks join the process, or its filter's listener is taken, before it is the program.
+fn is_looked_into(config: &Config) -> bool {
     let hooks = &config.hooks;
-    if hooks.create_container.is_empty() && hooks.start_container.is_empty() {
-        return false;
-    }
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
-    effective.unwrap_or_default() & CAP_SYS_PTRACE == 0
+    !hooks.create_container.is_empty() || !hooks.start_container.is_empty() || config.process.has_listener()
 }
 
 /// Waits until everything but the exec is done, and returns the terminal's master.

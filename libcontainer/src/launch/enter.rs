@@ -10,9 +10,10 @@ use std::time::Duration;
 use nix::poll::PollTimeout;
 
 use super::create::started;
+use super::hooks::{State, no_listener};
 use super::sync::{Event, unexpected};
-use super::{Guarded, Streams, Sync, ended, image, resolve};
-use crate::config::{Hook, NamespaceKind, Process, check};
+use super::{Guarded, Streams, Sync, ended, image, listener, may_trace, resolve};
+use crate::config::{Hook, NamespaceKind, Process, Told, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Circumstances, Handed, Plan, Way};
 use crate::process::{Child, Io, Joined};
@@ -27,6 +28,8 @@ pub(crate) struct Target<'a> {
     pub(crate) cgroup: Option<&'a cgroups::Cgroup>,
     /// Whether its root was changed by chroot, which joining the mount namespace doesn't follow.
     pub(crate) moved_root: bool,
+    /// What is told of it.
+    pub(crate) told: &'a Told,
 }
 
 /// Starts a process in a container and waits until its program runs.
@@ -53,6 +56,8 @@ pub(super) fn program(
         set_groups,
         identity,
         program: path.map(Path::to_owned),
+        may_not_trace: process.has_listener() && !may_trace(),
+        company: true,
         ..Circumstances::default()
     };
     let plan = Plan::enter(process, way, &circumstances)?;
@@ -66,7 +71,9 @@ pub(super) fn program(
     } else {
         None
     };
-    sync.executed(init.pidfd(), &|failure| failure.explain(&plan))?;
+    sync.executed(init.pidfd(), &|failure| failure.explain(&plan), &|listener| {
+        decided(listener, process, init.pid, target.told, "running")
+    })?;
     Ok((init, console))
 }
 
@@ -80,7 +87,7 @@ pub(super) fn hook(target: &Target<'_>, hook: &Hook, rootfs: &Path, streams: &St
     };
     let plan = Plan::hook_in_namespaces(hook, rootfs, way, &circumstances)?;
     let (process, mut sync) = target.join(&plan, cgroup.as_ref(), streams)?;
-    sync.executed(process.pidfd(), &|failure| failure.explain(&plan))?;
+    sync.executed(process.pidfd(), &|failure| failure.explain(&plan), &no_listener)?;
     Ok(process)
 }
 
@@ -126,6 +133,20 @@ impl Target<'_> {
         }
         sync.go()?;
         Ok((init, sync))
+    }
+}
+
+/// Hands the listener of a process's filter to whoever decides.
+pub(crate) fn decided(
+    listener: OwnedFd,
+    process: &Process,
+    pid: u32,
+    told: &Told,
+    status: &str,
+) -> Result<()> {
+    match process.seccomp.as_ref().and_then(|seccomp| seccomp.listener.as_ref()) {
+        Some(to) => listener::send(listener, to, pid, State::new(told, status, Some(pid))),
+        None => Ok(()),
     }
 }
 

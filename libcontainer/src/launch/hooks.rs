@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use super::{Guarded, Streams, Target, enter, image, reap};
-use crate::config::{Config, Hook, Hooks, Process};
+use crate::config::{Config, Hook, Hooks, Process, Told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, arguments};
 use crate::process::{ExitStatus, Io, Stdio};
@@ -78,8 +78,8 @@ pub(crate) fn poststop(config: &Config) -> Result<()> {
 /// What hooks read on their standard input.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct State<'a> {
-    oci_version: &'a str,
+pub(super) struct State<'a> {
+    pub(super) oci_version: &'a str,
     id: &'a str,
     status: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,13 +89,18 @@ struct State<'a> {
     annotations: &'a BTreeMap<String, String>,
 }
 
+impl<'a> State<'a> {
+    pub(super) fn new(told: &'a Told, status: &'a str, pid: Option<u32>) -> Self {
+        let oci_version =
+            if told.oci_version.is_empty() { crate::oci::VERSION } else { told.oci_version.as_str() };
+        let (id, bundle, annotations) = (told.id.as_str(), told.bundle.as_path(), &told.annotations);
+        State { oci_version, id, status, pid, bundle, annotations }
+    }
+}
+
 fn state(hooks: &Hooks, status: &str, pid: Option<u32>) -> Result<Vec<u8>> {
-    let told = &hooks.told;
-    let oci_version =
-        if told.oci_version.is_empty() { crate::oci::VERSION } else { told.oci_version.as_str() };
-    let (id, bundle, annotations) = (told.id.as_str(), told.bundle.as_path(), &told.annotations);
     // A path that is not UTF-8 has no JSON.
-    serde_json::to_vec(&State { oci_version, id, status, pid, bundle, annotations })
+    serde_json::to_vec(&State::new(&hooks.told, status, pid))
         .map_err(|error| Error::new(ErrorKind::Hook, format_args!("state for hooks: {error}")))
 }
 
@@ -162,8 +167,13 @@ fn run(
 fn on_host(hooks: &Hooks, hook: &Hook, streams: &Streams) -> Result<Guarded> {
     let plan = Plan::hook_on_host(hook, &hooks.told.bundle)?;
     let (process, mut sync) = image::start(&plan, &[], streams)?;
-    sync.executed(process.pidfd(), &|failure| failure.explain(&plan))?;
+    sync.executed(process.pidfd(), &|failure| failure.explain(&plan), &no_listener)?;
     Ok(process)
+}
+
+/// A hook on its own has no filter.
+pub(super) fn no_listener(_: OwnedFd) -> Result<()> {
+    Ok(())
 }
 
 /// Makes a file of what a hook reads: unlike a pipe it takes all of it at once.

@@ -6,6 +6,7 @@ mod enter;
 pub(crate) mod hooks;
 mod idmap;
 mod image;
+mod listener;
 mod network;
 mod sync;
 
@@ -18,10 +19,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 pub(crate) use create::{Begin, Created, create};
-pub(crate) use enter::{Target, enter, not_running};
-pub(crate) use sync::Sync;
+pub(crate) use enter::{Target, decided, enter, not_running};
 #[cfg(fuzzing)]
 pub(crate) use sync::{Event, unexpected};
+pub(crate) use sync::{Failure, Sync};
 
 use crate::config::{Process, User};
 use crate::error::{Error, Result};
@@ -60,6 +61,15 @@ pub(crate) fn any_ended(pidfds: &[BorrowedFd<'_>], timeout: PollTimeout) -> Resu
             Err(errno) => return Err(Error::errno("wait for process", errno)),
         }
     }
+}
+
+/// Returns whether we may look into processes that aren't dumpable.
+fn may_trace() -> bool {
+    const CAP_SYS_PTRACE: u64 = 1 << 19;
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    effective.unwrap_or_default() & CAP_SYS_PTRACE != 0
 }
 
 /// The file mode mask of a process that asks for none.

@@ -12,6 +12,7 @@
 //! device rules
 //!        ------- Start ----------------->  or a second Go, then a connection on the listening socket
 //!        <------ Exec -------------------
+//!        ------- Go -------------------->  where the filter has a listener, once it was fetched
 //!        <------ end of file ------------  the program runs
 //! ```
 //!
@@ -28,9 +29,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send};
 
+use super::listener;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
-use crate::program::{MESSAGE, Message};
+use crate::program::{MESSAGE, Message, NO_LISTENER};
 use crate::raw;
 
 /// One end of the conversation.
@@ -172,20 +174,39 @@ impl Sync {
         })
     }
 
-    /// Waits for the exec, after which there is only the end of file.
+    /// Waits for the exec, after which there is only the end of file. `listener` gets the listener of the filter
+    /// where there is one.
     pub(crate) fn executed(
         &mut self,
         process: BorrowedFd<'_>,
         explain: &dyn Fn(&Failure) -> Error,
+        listener: &dyn Fn(OwnedFd) -> Result<()>,
     ) -> Result<()> {
         let mut exec = false;
         loop {
             match self.receive(process)? {
-                Event::Exec { .. } => exec = true,
+                Event::Exec { listener: NO_LISTENER } => exec = true,
+                Event::Exec { listener: number } => {
+                    exec = true;
+                    if let Some(fd) = listener::fetch(process, number, || self.is_heard())? {
+                        listener(fd)?;
+                        self.go()?;
+                    }
+                }
                 Event::End if exec => return Ok(()),
                 Event::Failure(failure) => return Err(explain(&failure)),
                 event => return Err(unexpected(&event)),
             }
+        }
+    }
+
+    /// Returns whether there is something to be heard, the end included.
+    fn is_heard(&self) -> Result<bool> {
+        let mut watched = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut watched, PollTimeout::ZERO) {
+            Ok(count) => Ok(count > 0),
+            Err(Errno::EINTR) => Ok(false),
+            Err(errno) => Err(Error::errno("listen to the container's init", errno)),
         }
     }
 }
@@ -201,6 +222,9 @@ impl Failure {
         let call = raw::name(self.call as usize).to_ascii_lowercase();
         if call == "execve" {
             return Error::io(step, &error).with_kind(ErrorKind::Exec);
+        }
+        if call == "seccomp" {
+            return Error::io("set the seccomp filter", &error);
         }
         // The kernel's log begins with a letter for its level: "e tmpfs: Unknown parameter 'x'".
         let text = self.text.trim_end();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cgroups::{DeviceAccess, DeviceRule, HugepageLimit, InterfacePriority, ThrottleDevice, WeightDevice};
 
-use super::{hooks, invalid, serving, spec};
+use super::{hooks, invalid, seccomp, serving, spec};
 use crate::config::{
     Capabilities, CapabilitySet, Cgroup, Clock, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
     NamespaceKind, Network, Process, Propagation, Rlimit, TimeOffset, User,
@@ -47,6 +47,7 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
         process: made_process(spec.process.as_ref().ok_or_else(unprocessed)?)?,
         ..Config::default()
     };
+    config.process.seccomp = linux.seccomp.as_ref().map(seccomp::seccomp).transpose()?;
     if config.is_new(NamespaceKind::Network) {
         config.networks.push(Network::Loopback);
     }
@@ -70,7 +71,6 @@ fn refuse(asked: &[String]) -> Result<()> {
 
 fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
     let fields = [
-        (linux.seccomp.0, "seccomp"),
         (linux.mount_label.0, "mountLabel"),
         (linux.intel_rdt.0, "intelRdt"),
         (!linux.net_devices.is_empty(), "netDevices"),
@@ -120,6 +120,7 @@ fn made_process(process: &spec::Process) -> Result<Process> {
         scheduler: process.scheduler.as_ref().map(serving::scheduler).transpose()?,
         io_priority: process.io_priority.as_ref().map(serving::io_priority).transpose()?,
         exec_cpu_affinity: process.exec_cpu_affinity.as_ref().map(serving::cpu_affinity),
+        ..Process::default()
     })
 }
 

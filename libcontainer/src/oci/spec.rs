@@ -197,7 +197,7 @@ part!(Linux {
     masked_paths: Vec<String>,
     readonly_paths: Vec<String>,
     mount_label: Asked,
-    seccomp: Asked,
+    seccomp: Option<serde_json::Value>,
     intel_rdt: Asked,
     time_offsets: BTreeMap<String, TimeOffset>,
     personality: Option<Personality>,

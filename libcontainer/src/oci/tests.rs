@@ -91,7 +91,7 @@ fn a_large_bundle_keeps_every_value() {
 #[test]
 fn what_is_not_done_is_refused_by_all_its_names_at_once() {
     let error = with(
-        r#""hooks": {"poststop": [{"path": "/bin/true"}]},
+        r#""vm": {"kernel": {"path": "/vmlinuz"}},
            "mounts": [{"destination": "/a", "source": "/a", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]},
                       {"destination": "/b", "type": "tmpfs", "options": ["tmpcopyup"]}],
            "linux": {"intelRdt": {"closID": "x"}, "netDevices": {"eth0": {}},
@@ -101,9 +101,52 @@ fn what_is_not_done_is_refused_by_all_its_names_at_once() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.to_string(),
-        "not supported yet: hooks, linux.mountLabel, linux.intelRdt, linux.netDevices, \
+        "not supported yet: vm, linux.mountLabel, linux.intelRdt, linux.netDevices, \
          mounts[0].uidMappings, mounts[1].options \"tmpcopyup\""
     );
+}
+
+#[test]
+fn hooks_are_passed_on_with_what_they_are_told() {
+    let config = with(
+        r#""annotations": {"a": "b"},
+           "hooks": {"prestart": [{"path": "/a", "args": ["a", "1"], "env": ["X=1"], "timeout": 7}],
+                     "createRuntime": [{"path": "/b"}], "createContainer": [{"path": "/c"}, {"path": "/d"}],
+                     "startContainer": [{"path": "/e"}], "poststart": [{"path": "/f"}],
+                     "poststop": [{"path": "/g"}]}"#,
+    )
+    .unwrap();
+    let hooks: Vec<_> = config.hooks.all().collect();
+    let kinds: Vec<_> =
+        hooks.iter().map(|(kind, number, hook)| (*kind, *number, hook.path.to_str().unwrap())).collect();
+    let expected = [
+        ("prestart", 0, "/a"),
+        ("createRuntime", 0, "/b"),
+        ("createContainer", 0, "/c"),
+        ("createContainer", 1, "/d"),
+        ("startContainer", 0, "/e"),
+        ("poststart", 0, "/f"),
+        ("poststop", 0, "/g"),
+    ];
+    assert_eq!(kinds, expected);
+    let first = hooks[0].2;
+    assert_eq!(
+        (&first.args[..], &first.env[..], first.timeout),
+        (&["a".into(), "1".into()][..], &["X=1".into()][..], Some(7))
+    );
+    let told = &config.hooks.told;
+    assert_eq!(
+        (told.id.as_str(), told.bundle.as_path(), told.annotations["a"].as_str()),
+        ("web", Path::new("/bundle"), "b")
+    );
+    for (hook, says) in [
+        (r#"{"path": "a"}"#, "hooks.poststop[1].path \"a\": must be absolute"),
+        (r#"{"path": "/a", "timeout": 0}"#, "hooks.poststop[1].timeout 0: must be above 0"),
+        (r#"{"path": "/a", "timeout": -1}"#, "hooks.poststop[1].timeout -1: must be above 0"),
+    ] {
+        let error = with(&format!(r#""hooks": {{"poststop": [{{"path": "/x"}}, {hook}]}}"#)).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }
 
 #[test]
@@ -201,8 +244,12 @@ fn every_resource_of_the_specification_is_passed_on() {
 
 #[test]
 fn dockers_filter_is_never_dropped() {
-    let error = with_linux(&format!(r#""seccomp": {SECCOMP}"#)).unwrap_err();
-    assert_eq!(error.to_string(), "not supported yet: linux.seccomp");
+    let config = with_linux(&format!(r#""seccomp": {SECCOMP}"#)).unwrap();
+    let filter = config.process.seccomp.unwrap();
+    assert_eq!(filter, super::seccomp(SECCOMP.as_bytes()).unwrap());
+    assert!(filter.rules.len() > 10);
+    let error = with_linux(r#""seccomp": {"defaultAction": "SCMP_ACT_NONE"}"#).unwrap_err();
+    assert!(error.to_string().contains("linux.seccomp.defaultAction"), "{error}");
     let json = br#"{"cwd": "/", "args": ["true"], "apparmorProfile": "web", "selinuxLabel": "l"}"#;
     let process = process(json).unwrap();
     assert_eq!(

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::builder::{Builder, text};
+use super::confine::let_in;
 use super::{Circumstances, Plan, Way, execute, join};
-use crate::config::{Config, Hook, NamespaceKind};
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::{Config, Hook};
+use crate::error::Result;
 use crate::program::Op;
 
 /// Waits for the hooks that come before the root is changed.
@@ -19,8 +20,7 @@ pub(super) fn before_the_root(
     }
     let exposed = circumstances.may_not_trace && !config.hooks.create_container.is_empty();
     if exposed {
-        refuse_company(config, "createContainer")?;
-        builder.step("let hooks in").op(Op::Dumpable { on: true });
+        let_in(builder, circumstances, "createContainer hooks")?;
     }
     builder.step("wait for the hooks").op(Op::Mounted {}).op(Op::AwaitGo {});
     if exposed {
@@ -36,21 +36,7 @@ pub(super) fn before_the_program(
     circumstances: &Circumstances,
 ) -> Result<()> {
     if circumstances.may_not_trace && !config.hooks.start_container.is_empty() {
-        refuse_company(config, "startContainer")?;
-        builder.step("let hooks in").op(Op::Dumpable { on: true });
-    }
-    Ok(())
-}
-
-/// Whoever may look into the container's first process may join it: without the right to look into all, that is who
-/// it is dumpable for, and those who are in its namespaces already.
-fn refuse_company(config: &Config, kind: &str) -> Result<()> {
-    let joined = |wanted| config.namespaces.iter().any(|one| one.kind == wanted && one.path.is_some());
-    if joined(NamespaceKind::Pid) || joined(NamespaceKind::User) {
-        let text = format!(
-            "{kind} hooks: in a Pid or User namespace of others they need CAP_SYS_PTRACE, which the caller lacks"
-        );
-        return Err(Error::new(ErrorKind::Unsupported, text));
+        let_in(builder, circumstances, "startContainer hooks")?;
     }
     Ok(())
 }
@@ -85,7 +71,7 @@ fn run(builder: &mut Builder, hook: &Hook, directory: &Path) -> Result<()> {
         builder.step(format!("enter working directory {directory:?}"));
         builder.op(Op::WorkingDirectory { path: &path });
     }
-    execute(builder, &hook.path, &arguments(hook), &hook.env)
+    execute(builder, &hook.path, (&arguments(hook), &hook.env), None)
 }
 
 /// Returns a hook's arguments, its name first.

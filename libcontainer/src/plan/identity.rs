@@ -6,6 +6,8 @@ use crate::config::Process;
 use crate::error::{Error, ErrorKind, Result};
 use crate::program::{Op, Slot};
 
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
 /// Turns the process that set the container up into the one that was asked for.
 pub(super) fn take(
     builder: &mut Builder,
@@ -45,9 +47,17 @@ pub(super) fn take(
         groups: &groups,
         set_groups: circumstances.set_groups,
     });
-    builder.step("set capabilities").op(Op::Capabilities {
-        effective: capabilities.effective.bits(),
-        permitted: capabilities.permitted.bits(),
+    // A process that may gain privileges must have this one to set a filter. The exec takes it away: what comes out of
+    // it hangs on the other sets.
+    let (what, more) = match &process.seccomp {
+        Some(_) if !process.no_new_privileges => {
+            ("set capabilities, and CAP_SYS_ADMIN up to the filter", CAP_SYS_ADMIN)
+        }
+        _ => ("set capabilities", 0),
+    };
+    builder.step(what).op(Op::Capabilities {
+        effective: capabilities.effective.bits() | more,
+        permitted: capabilities.permitted.bits() | more,
         inheritable: capabilities.inheritable.bits(),
         ambient: capabilities.ambient.bits(),
     });

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, NamespaceKind, Process, User};
 use crate::error::Result;
 use crate::program::{Op, Slot, Strings};
+use crate::seccomp::Filter;
 use builder::{Builder, inside, strings, text};
 pub(crate) use hooks::arguments;
 pub(crate) use join::Way;
@@ -46,8 +47,10 @@ pub(crate) struct Circumstances {
     pub(crate) identity: Resolved,
     /// What is executed, where that isn't the first argument.
     pub(crate) program: Option<PathBuf>,
-    /// Whether the caller lacks the right to look into the container's first process while hooks join it.
+    /// Whether the caller lacks the right to look into processes that aren't dumpable.
     pub(crate) may_not_trace: bool,
+    /// Whether others are in the namespaces by which a process can be reached.
+    pub(crate) company: bool,
 }
 
 /// A hierarchy of control groups, as a container sees it.
@@ -270,21 +273,27 @@ fn finish(
             Path::new(process.args.first().map_or("", String::as_str))
         }
     };
-    execute(&mut builder, program, &process.args, &environment)?;
+    let filter = confine::filter(&mut builder, process, circumstances)?;
+    execute(&mut builder, program, (&process.args, &environment), filter.as_ref())?;
     let (program, steps) = builder.finish();
     Ok(Plan { program, steps, handed: handed.iter().map(|(handed, _)| *handed).collect() })
 }
 
 /// The last step.
-fn execute(builder: &mut Builder, program: &Path, args: &[String], env: &[String]) -> Result<()> {
+fn execute(
+    builder: &mut Builder,
+    program: &Path,
+    (args, env): (&[String], &[String]),
+    filter: Option<&Filter>,
+) -> Result<()> {
     let (path, arguments, environment) = (text(program)?, strings(args), strings(env));
     builder.step(format!("execute {program:?}"));
     builder.op(Op::Exec {
         path: &path,
         arguments: Strings(&arguments),
         environment: Strings(&environment),
-        filter: &[],
-        flags: 0,
+        filter: &filter.map(|filter| confine::bytes(filter.instructions())).unwrap_or_default(),
+        flags: filter.map_or(0, Filter::flags),
     });
     Ok(())
 }

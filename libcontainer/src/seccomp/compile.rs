@@ -55,6 +55,17 @@ impl Filter {
         })
     }
 
+    /// Checks what can't be compiled, or set by the init image.
+    pub(crate) fn check(seccomp: &Seccomp) -> Result<()> {
+        check(seccomp)?;
+        if notifies(seccomp) && !lets_through(seccomp, "read") {
+            return Err(wrong(
+                "with a listener \"read\" must be allowed: the process waits until it is taken",
+            ));
+        }
+        Ok(())
+    }
+
     /// Returns the program.
     pub fn instructions(&self) -> &[Instruction] {
         &self.instructions
@@ -118,6 +129,16 @@ fn check_rule(rule: &Rule) -> std::result::Result<(), String> {
     match rule.args.iter().find(|comparison| comparison.index > 5) {
         Some(comparison) => Err(format!("argument {}: calls have 0 to 5", comparison.index)),
         None => Ok(()),
+    }
+}
+
+/// Returns whether a call is surely made, whatever its arguments.
+fn lets_through(seccomp: &Seccomp, name: &str) -> bool {
+    let is_made = |action: Action| matches!(action, Action::Allow | Action::Log);
+    let mut about = seccomp.rules.iter().filter(|rule| rule.names.iter().any(|one| one == name));
+    match about.clone().find(|rule| rule.args.is_empty()) {
+        Some(rule) => is_made(rule.action),
+        None => is_made(seccomp.default_action) && about.all(|rule| is_made(rule.action)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Against the running kernel: each test has a root filesystem and a container of its own, rootless
 //! for an ordinary user, and leaves nothing.
 
+mod agent;
 mod cgroup;
 mod confine;
 mod exec;
@@ -12,6 +13,7 @@ mod mounts;
 mod namespaces;
 mod network;
 mod process;
+mod seccomp;
 mod serving;
 mod terminal;
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         namespaces::tests(),
         life::tests(),
         process::tests(),
+        seccomp::tests(),
         serving::tests(),
         mounts::tests(),
         hostile::tests(),
