@@ -98,6 +98,8 @@ impl<K: Kernel> Machine<K> {
             Op::MakeDirectory { path, mode } => self.make_directory(path, mode),
             Op::ExpectDevice { slot, kind, major, minor } => self.expect_device(slot, kind, (major, minor)),
             Op::CloneTree { slot, from } => self.clone_tree(slot, from),
+            Op::MapIds { tree, map, recursive } => self.map_ids(tree, map, recursive),
+            Op::BeLike { tree, path, contents } => self.be_like(tree, path, contents),
 
             Op::Node { path, mode, major, minor, uid, gid } => {
                 self.node(path, mode, (major, minor), uid, gid)

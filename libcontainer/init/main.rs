@@ -7,6 +7,7 @@
 #![no_main]
 #![allow(clippy::wildcard_imports)]
 
+mod copy;
 mod devices;
 mod identity;
 mod interpreter;

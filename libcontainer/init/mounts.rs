@@ -72,6 +72,14 @@ impl<K: Kernel> Machine<K> {
         }
     }
 
+    pub fn map_ids(&mut self, tree: Slot, map: Slot, recursive: bool) -> Result<()> {
+        const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
+        let (tree, map_fd) = (self.fd(tree)?, self.fd(map)?);
+        self.sys.mount_setattr(tree, &[0, 0, MS_PRIVATE, 0], true)?;
+        self.sys.mount_setattr(tree, &[MOUNT_ATTR_IDMAP, 0, 0, map_fd as u64], recursive)?;
+        self.close(map)
+    }
+
     pub fn clone_tree(&mut self, slot: Slot, from: Slot) -> Result<()> {
         let from = self.fd(from)?;
         let tree = self.sys.open_tree(from, c"", true, false)?;

@@ -61,6 +61,7 @@ pub const ENODEV: u32 = 19;
 pub const ENOTDIR: u32 = 20;
 pub const EINVAL: u32 = 22;
 pub const ENAMETOOLONG: u32 = 36;
+pub const ELOOP: u32 = 40;
 pub const ENOSYS: u32 = 38;
 pub const EPROTO: u32 = 71;
 
@@ -86,12 +87,15 @@ pub const O_DIRECTORY: u32 = 0o40_000;
 pub const O_NOFOLLOW: u32 = 0o100_000;
 
 pub const RESOLVE_NO_MAGICLINKS: u64 = 2;
+pub const RESOLVE_NO_SYMLINKS: u64 = 4;
 pub const RESOLVE_BENEATH: u64 = 8;
 pub const RESOLVE_IN_ROOT: u64 = 16;
 
 pub const S_IFMT: u32 = 0o170_000;
 pub const S_IFDIR: u32 = 0o040_000;
 pub const S_IFREG: u32 = 0o100_000;
+pub const S_IFLNK: u32 = 0o120_000;
+pub const S_IFSOCK: u32 = 0o140_000;
 pub const S_IFCHR: u32 = 0o020_000;
 
 pub const OPEN_TREE_CLONE: u32 = 1;
@@ -114,6 +118,10 @@ pub const CLONE_NEWCGROUP: u32 = 0x0200_0000;
 pub struct Status {
     /// Type and mode bits.
     pub mode: u32,
+    /// The owner, in this process's user namespace.
+    pub uid: u32,
+    /// The group, in this process's user namespace.
+    pub gid: u32,
     /// The inode.
     pub inode: u64,
     /// Bytes.
@@ -519,6 +527,37 @@ impl<K: Kernel> Sys<K> {
         self.with_path(nr::FCHOWNAT, [dir as usize, name, uid as usize, gid as usize, flags, 0]).map(drop)
     }
 
+    pub fn chmod(&mut self, fd: i32, mode: u32) -> Result<()> {
+        self.plain(nr::FCHMOD, [fd as usize, mode as usize, 0, 0, 0, 0]).map(drop)
+    }
+
+    /// Reads some entries of a directory; none at its end.
+    pub fn entries<'b>(&mut self, fd: i32, buffer: &'b mut [u64; 256]) -> Result<&'b [u8]> {
+        let size = size_of_val(buffer);
+        let place = ptr::from_mut(buffer) as usize;
+        // SAFETY: the kernel writes at most `size` bytes to the buffer.
+        let count = unsafe { self.call(nr::GETDENTS64, [fd as usize, place, size, 0, 0, 0]) }?;
+        // SAFETY: so many of its bytes were written, and any byte may be read as one.
+        Ok(unsafe { core::slice::from_raw_parts(ptr::from_ref(buffer).cast(), count.min(size)) })
+    }
+
+    /// Returns where a symbolic link leads, which is open by itself.
+    pub fn readlink<'b>(&mut self, fd: i32, buffer: &'b mut [u8; 4096]) -> Result<&'b CStr> {
+        let (path, room) = (c"".as_ptr() as usize, buffer.len() - 1);
+        // SAFETY: the path is a string, and the kernel writes at most `room` bytes to the buffer.
+        let count = unsafe {
+            self.call(nr::READLINKAT, [fd as usize, path, buffer.as_mut_ptr() as usize, room, 0, 0])
+        }?;
+        let too_long = Fault::new(nr::READLINKAT, ENAMETOOLONG);
+        *buffer.get_mut(count).filter(|_| count < room).ok_or(too_long)? = 0;
+        CStr::from_bytes_until_nul(buffer).map_err(|_| too_long)
+    }
+
+    /// Copies bytes from where a file stands to where another one does; 0 at its end.
+    pub fn sendfile(&mut self, to: i32, from: i32) -> Result<usize> {
+        self.plain(nr::SENDFILE, [to as usize, from as usize, 0, 1 << 30, 0, 0])
+    }
+
     pub fn statx(&mut self, fd: i32) -> Result<Status> {
         const STATX_BASIC_STATS: usize = 0x7ff;
         let mut buffer = [0_u64; 32];
@@ -526,10 +565,12 @@ impl<K: Kernel> Sys<K> {
         let arguments = [fd as usize, c"".as_ptr() as usize, AT_EMPTY_PATH, STATX_BASIC_STATS, place, 0];
         // SAFETY: struct statx has 256 bytes, and so has `buffer`.
         unsafe { self.call(nr::STATX, arguments) }?;
-        // Offsets in bytes: mode 28, ino 32, rdev 128, dev 136 (linux/stat.h), little-endian.
+        // Offsets in bytes: uid 20, gid 24, mode 28, ino 32, rdev 128, dev 136 (linux/stat.h), little-endian.
         let pair = |word: u64| (word as u32, (word >> 32) as u32);
         Ok(Status {
             mode: (buffer[3] >> 32) as u32 & 0xffff,
+            uid: (buffer[2] >> 32) as u32,
+            gid: buffer[3] as u32,
             inode: buffer[4],
             size: buffer[5],
             special: pair(buffer[16]),

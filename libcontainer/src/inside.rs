@@ -3,6 +3,8 @@
 #![allow(unsafe_code, unreachable_pub, dead_code, missing_docs)]
 #![allow(clippy::pedantic, clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
 
+#[path = "../init/copy.rs"]
+mod copy;
 #[path = "../init/devices.rs"]
 mod devices;
 #[path = "../init/identity.rs"]

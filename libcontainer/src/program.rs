@@ -237,6 +237,12 @@ operations! {
     /// Copies a slot's mount once more: the slot must be in this mount namespace.
     34 CloneTree { slot: Slot, from: Slot }
 
+    /// Shows the files of a detached tree as the map of a user namespace has it, and keeps its mounts from the host.
+    35 MapIds { tree: Slot, map: Slot, recursive: bool }
+    /// Gives a new filesystem, not attached yet, the mode of what is at a path beneath the root, and its owner and a
+    /// copy of its contents if asked.
+    36 BeLike { tree: Slot, path: &'p CStr, contents: bool }
+
     // ---- devices ----
     /// Makes a device node beneath the root.
     40 Node { path: &'p CStr, mode: u32, major: u32, minor: u32, uid: u32, gid: u32 }

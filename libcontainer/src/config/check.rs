@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use super::scheduling::mask;
 use super::{
-    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, NamespaceKind, Network, Process,
+    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, Mount, NamespaceKind, Network, Process,
     Scheduler, SchedulerPolicy, User,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -102,13 +102,13 @@ fn rootfs(config: &Config, wrong: &mut Vec<String>) {
 }
 
 fn namespaces(config: &Config, wrong: &mut Vec<String>) {
-    use NamespaceKind::{Mount, Network, User, Uts};
+    use NamespaceKind::{Network, User, Uts};
     for kind in NamespaceKind::ALL {
         if config.namespaces.iter().filter(|namespace| namespace.kind == kind).count() > 1 {
             wrong.push(format!("namespace {kind:?}: named twice"));
         }
     }
-    if !config.is_new(Mount) {
+    if !config.is_new(NamespaceKind::Mount) {
         wrong.push("mount namespace: a container needs a new one".to_owned());
     }
     let mut needs = |wanted: bool, what: &str, kind: NamespaceKind| {
@@ -195,12 +195,35 @@ fn mounts(config: &Config, wrong: &mut Vec<String>) {
         if let Err(error) = mount::Options::from_words(&mount.options) {
             wrong.push(format!("mount on {destination:?}: {error}"));
         }
+        if mount.kind != "tmpfs" && mount.options.iter().any(|word| word == "tmpcopyup") {
+            wrong.push(format!("mount on {destination:?}: tmpcopyup is for tmpfs"));
+        }
+        if let Some(why) = idmap_wrong(config, mount) {
+            wrong.push(format!("mount on {destination:?}: {why}"));
+        }
         let texts =
             [mount.source.to_string_lossy(), destination.to_string_lossy(), mount.kind.as_str().into()];
         if texts.iter().any(|text| has_nul(text)) || mount.options.iter().any(|text| has_nul(text)) {
             wrong.push(format!("mount on {destination:?}: has a NUL byte"));
         }
     }
+}
+
+/// Ids are mapped on binds only: a new filesystem has the container's own.
+fn idmap_wrong(config: &Config, mount: &Mount) -> Option<String> {
+    if !mount.is_idmapped() {
+        return None;
+    }
+    if !mount::Options::from_words(&mount.options).is_ok_and(|options| options.bind().is_some()) {
+        return Some("ids are mapped of binds only".to_owned());
+    }
+    if mount.uid_mappings.is_empty() != mount.gid_mappings.is_empty() {
+        return Some("needs both uid and gid mappings, or neither".to_owned());
+    }
+    if mount.uid_mappings.is_empty() && !config.has(NamespaceKind::User) {
+        return Some("idmap without mappings: the container has no user namespace that has some".to_owned());
+    }
+    mount.uid_mappings.iter().chain(&mount.gid_mappings).find_map(mapping_wrong)
 }
 
 fn networks(config: &Config, wrong: &mut Vec<String>) {
@@ -316,7 +339,7 @@ fn served(process: &Process, wrong: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Mount, Namespace};
+    use crate::config::Namespace;
 
     #[test]
     fn a_default_container_has_nothing_wrong() {

@@ -97,6 +97,7 @@ fn standard_mounts() -> Vec<Mount> {
         kind: kind.to_owned(),
         source: kind.into(),
         options: options.split(',').map(str::to_owned).collect(),
+        ..Mount::default()
     };
     vec![
         mount("/proc", "proc", "nosuid,noexec,nodev"),

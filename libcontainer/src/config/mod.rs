@@ -206,6 +206,21 @@ pub struct Mount {
     /// As in [`mount(8)`](https://man7.org/linux/man-pages/man8/mount.8.html), and the recursive
     /// words of container runtimes (`rro`).
     pub options: Vec<String>,
+    /// To whom files belong as the mount shows them, for a bind: `container` is the id on the filesystem, `host` the
+    /// one that is seen. It needs Linux 5.12; the mounts below are mapped too with the option `ridmap`.
+    ///
+    /// With `idmap` or `ridmap` and no mappings here, those of the container's user namespace count.
+    pub uid_mappings: Vec<IdMapping>,
+    /// The same of groups; both or neither.
+    pub gid_mappings: Vec<IdMapping>,
+}
+
+impl Mount {
+    /// Returns whether it shows files as others'.
+    pub(crate) fn is_idmapped(&self) -> bool {
+        let word = |word: &String| matches!(word.as_str(), "idmap" | "ridmap");
+        !self.uid_mappings.is_empty() || !self.gid_mappings.is_empty() || self.options.iter().any(word)
+    }
 }
 
 /// A device node.

@@ -72,6 +72,7 @@ fn with_hooks(
     let set_groups = idmap::may_set_groups(config);
     let identity = resolve(&config.process, &config.rootfs, set_groups)?;
     let joins = joins(config)?;
+    let maps = idmap::of_mounts(config)?;
     let streams = Streams::new(io)?;
 
     let named = cgroup::named(config)?;
@@ -96,6 +97,7 @@ fn with_hooks(
     let handed = plan.handed.iter().filter_map(|handed| match *handed {
         Handed::Namespace(index) => joins.get(index).map(|join| join.fd.as_fd()),
         Handed::Cgroup => born_in.as_ref().map(AsFd::as_fd),
+        Handed::IdMap(index) => maps.get(&index).map(AsFd::as_fd),
         Handed::Listener => listener,
         Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
         Handed::Container | Handed::CgroupNamespace | Handed::Root => None,

@@ -121,7 +121,7 @@ impl Target<'_> {
             Handed::Root => Some(root.as_fd()),
             Handed::Cgroup => cgroup.map(AsFd::as_fd),
             Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
-            Handed::Namespace(_) | Handed::Listener => None,
+            Handed::Namespace(_) | Handed::IdMap(_) | Handed::Listener => None,
         });
         let handed: Vec<_> = handed.collect();
         let (first, mut sync) = image::start(plan, &handed, streams)?;

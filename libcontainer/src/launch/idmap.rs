@@ -1,8 +1,15 @@
 //! The id maps of a new user namespace.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::{fs, io};
+use std::sync::Arc;
+
+use mount::{IdMap, IdRange};
 
 use super::write_proc;
 use crate::config::{Config, IdMapping, Namespace, NamespaceKind};
@@ -20,6 +27,50 @@ pub(super) fn write(config: &Config, pid: u32) -> Result<()> {
     }
     map(pid, "uid_map", "newuidmap", &config.uid_mappings)?;
     map(pid, "gid_map", "newgidmap", &config.gid_mappings)
+}
+
+/// Makes the maps of the mounts that have some, by the mounts' places.
+pub(super) fn of_mounts(config: &Config) -> Result<BTreeMap<usize, Arc<OwnedFd>>> {
+    let mut made: Vec<(IdMap, Arc<OwnedFd>)> = Vec::new();
+    let mut maps = BTreeMap::new();
+    for (index, mount) in config.mounts.iter().enumerate().filter(|(_, mount)| mount.is_idmapped()) {
+        let what = |why: &dyn Display| format!("mount on {:?}: map its ids: {why}", mount.destination);
+        let own = !mount.uid_mappings.is_empty();
+        let joined = config.namespaces.iter().find(|namespace| namespace.kind == NamespaceKind::User);
+        if let Some(path) = joined.and_then(|joined| joined.path.as_ref()).filter(|_| !own) {
+            let file =
+                File::open(path).map_err(|error| Error::io(what(&format_args!("open {path:?}")), &error))?;
+            maps.insert(index, Arc::new(file.into()));
+            continue;
+        }
+        let mappings = if own {
+            [&mount.uid_mappings, &mount.gid_mappings]
+        } else {
+            [&config.uid_mappings, &config.gid_mappings]
+        };
+        let [uids, gids] = mappings.map(|list| list.iter().map(range));
+        let map =
+            IdMap::new(uids, gids).map_err(|error| Error::new(ErrorKind::InvalidConfig, what(&error)))?;
+        let known = made.iter().find(|(known, _)| *known == map).map(|(_, fd)| Arc::clone(fd));
+        let fd = match known {
+            Some(fd) => fd,
+            None => {
+                let fd = map.user_namespace().map_err(|error| {
+                    let text = what(&error);
+                    Error::new(Error::from(error).kind(), text)
+                })?;
+                let fd = Arc::new(fd);
+                made.push((map, Arc::clone(&fd)));
+                fd
+            }
+        };
+        maps.insert(index, fd);
+    }
+    Ok(maps)
+}
+
+fn range(mapping: &IdMapping) -> IdRange {
+    IdRange { inside: mapping.container, outside: mapping.host, length: mapping.size }
 }
 
 /// Returns whether the namespace may set supplementary groups: not where an ordinary user maps only

@@ -16,7 +16,6 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
     let mut asked = Vec::new();
     asked.extend(spec.vm.0.then(|| "vm".to_owned()));
     linux_asks(&spec.linux, &mut asked);
-    mounts_ask(&spec.mounts, &mut asked);
     refuse(&asked)?;
 
     let linux = &spec.linux;
@@ -76,16 +75,6 @@ fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
         (!linux.net_devices.is_empty(), "netDevices"),
     ];
     name_asked(&fields, "linux.", asked);
-}
-
-fn mounts_ask(mounts: &[spec::Mount], asked: &mut Vec<String>) {
-    for (number, mount) in mounts.iter().enumerate() {
-        let fields = [(mount.uid_mappings.0, "uidMappings"), (mount.gid_mappings.0, "gidMappings")];
-        name_asked(&fields, &format!("mounts[{number}]."), asked);
-        let words =
-            mount.options.iter().filter(|word| matches!(word.as_str(), "idmap" | "ridmap" | "tmpcopyup"));
-        asked.extend(words.map(|word| format!("mounts[{number}].options {word:?}")));
-    }
 }
 
 fn name_asked(fields: &[(bool, &str)], prefix: &str, asked: &mut Vec<String>) {
@@ -233,7 +222,15 @@ fn mount(mount: &spec::Mount, bundle: &Path) -> Result<Mount> {
     }
     let kind = if is_bind { String::new() } else { mount.kind.clone() };
     // A relative destination begins at the container's root.
-    Ok(Mount { destination: Path::new("/").join(&mount.destination), kind, source, options })
+    let mappings = |list: &[spec::IdMapping]| list.iter().map(mapping).collect();
+    Ok(Mount {
+        destination: Path::new("/").join(&mount.destination),
+        kind,
+        source,
+        options,
+        uid_mappings: mappings(&mount.uid_mappings),
+        gid_mappings: mappings(&mount.gid_mappings),
+    })
 }
 
 fn device(device: &spec::Device) -> Result<Device> {

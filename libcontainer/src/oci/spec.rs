@@ -179,10 +179,10 @@ pub(super) struct Mount {
     pub(super) source: String,
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
     pub(super) options: Vec<String>,
-    #[serde(default, skip_serializing)]
-    pub(super) uid_mappings: Asked,
-    #[serde(default, skip_serializing)]
-    pub(super) gid_mappings: Asked,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
+    pub(super) uid_mappings: Vec<IdMapping>,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Empty::is_empty")]
+    pub(super) gid_mappings: Vec<IdMapping>,
 }
 
 part!(Linux {

@@ -91,6 +91,8 @@ pub(crate) enum Handed {
     Root,
     /// The cgroup to be born in.
     Cgroup,
+    /// The map of a mount's ids, by the mount's place: a user namespace.
+    IdMap(usize),
     /// The socket that the start comes through.
     Listener,
     /// What the program inherits, by its place.
@@ -141,13 +143,15 @@ impl Plan {
     pub(crate) fn create(config: &Config, circumstances: &Circumstances) -> Result<Plan> {
         let joins = |kind| circumstances.joins.contains(&kind);
         let mut builder = Builder::default();
-        let handed = hand_over(&mut builder, circumstances, &[])?;
+        let mapped = config.mounts.iter().enumerate().filter(|(_, mount)| mount.is_idmapped());
+        let maps: Vec<_> = mapped.map(|(index, _)| Handed::IdMap(index)).collect();
+        let handed = hand_over(&mut builder, circumstances, &maps)?;
         // The processes of a namespace that is joined could look into this one. Elsewhere the parent
         // needs the right to do just that, for maps and network.
         if joins(NamespaceKind::Pid) || joins(NamespaceKind::User) {
             builder.step("shut out debuggers").op(Op::Dumpable { on: false });
         }
-        let sources = Sources::on_the_host(&mut builder, config)?;
+        let sources = Sources::on_the_host(&mut builder, config, &handed)?;
         namespaces::make(&mut builder, config, circumstances, &handed);
 
         builder.step("wait for the parent's preparations").op(Op::AwaitGo {});

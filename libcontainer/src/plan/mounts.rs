@@ -6,7 +6,7 @@ use std::path::Path;
 use mount::{Bind, Options};
 
 use super::builder::{Builder, inside, strings, text};
-use super::{Circumstances, Hierarchy};
+use super::{Circumstances, Handed, Hierarchy, find};
 use crate::config::{Config, Mount, NamespaceKind, Propagation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::program::{LIKE_TREE, Op, Slot, Strings};
@@ -33,7 +33,11 @@ pub(super) struct Sources {
 impl Sources {
     /// Gives each bind mount a slot. Before a new user namespace, in which the host's directories may
     /// be closed to us, the trees are cloned already.
-    pub(super) fn on_the_host(builder: &mut Builder, config: &Config) -> Result<Sources> {
+    pub(super) fn on_the_host(
+        builder: &mut Builder,
+        config: &Config,
+        handed: &[(Handed, Slot)],
+    ) -> Result<Sources> {
         let early = config.has(NamespaceKind::User);
         if early {
             let path = text(&config.rootfs)?;
@@ -41,10 +45,17 @@ impl Sources {
             builder.op(Op::HostTree { slot: Slot::ROOT, path: &path, recursive: true });
         }
         let mut mounts = Vec::with_capacity(config.mounts.len());
-        for mount in &config.mounts {
+        for (index, mount) in config.mounts.iter().enumerate() {
             let slot = builder.slot()?;
             mounts.push(slot);
-            if let (true, Some(bind)) = (early, parse(mount)?.bind()) {
+            let options = parse(mount)?;
+            if let (Some(map), Some(bind)) = (find(handed, Handed::IdMap(index)), options.bind()) {
+                // The right to map is that of the filesystem's owner, which is the host's.
+                let path = text(&mount.source)?;
+                builder.step(format!("open mount source {:?}, with its ids mapped", mount.source));
+                builder.op(Op::Tree { slot, path: &path, recursive: bind == Bind::Recursive });
+                builder.op(Op::MapIds { tree: slot, map, recursive: options.ridmap() });
+            } else if let (true, Some(bind)) = (early, options.bind()) {
                 let path = text(&mount.source)?;
                 builder.step(format!("open mount source {:?}", mount.source));
                 builder.op(Op::HostTree { slot, path: &path, recursive: bind == Bind::Recursive });
@@ -86,19 +97,13 @@ pub(super) fn mount(
     slot: Slot,
 ) -> Result<()> {
     let options = parse(mount)?;
-    for (unknown, word) in
-        [(options.tmpcopyup(), "tmpcopyup"), (options.idmap() || options.ridmap(), "idmap")]
-    {
-        if unknown {
-            let text = format!("mount on {:?}: option {word} is not supported", mount.destination);
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-    }
     let target = inside(&mount.destination)?;
     if let Some(bind) = options.bind() {
         let source = text(&mount.source)?;
         builder.step(format!("bind {:?} on {:?}", mount.source, mount.destination));
-        builder.op(Op::Tree { slot, path: &source, recursive: bind == Bind::Recursive });
+        if !mount.is_idmapped() {
+            builder.op(Op::Tree { slot, path: &source, recursive: bind == Bind::Recursive });
+        }
         builder.op(Op::Attach { tree: slot, path: &target, make: LIKE_TREE, resolve: 0 });
         attributes(builder, slot, &options, true);
         return Ok(());
@@ -107,9 +112,29 @@ pub(super) fn mount(
     match mount.kind.as_str() {
         "cgroup" | "cgroup2" => return cgroup(builder, config, circumstances, mount, &options, slot),
         "proc" | "sysfs" => filesystem(builder, mount, &options, slot, RESOLVE_NO_SYMLINKS)?,
+        "tmpfs" => return tmpfs(builder, mount, &options, slot),
         _ => filesystem(builder, mount, &options, slot, 0)?,
     }
     attributes(builder, slot, &options, false);
+    Ok(())
+}
+
+/// Makes a tmpfs: with the mode of the directory that it comes to lie on unless it has one, and a copy of what is there
+/// with `tmpcopyup`.
+fn tmpfs(builder: &mut Builder, mount: &Mount, options: &Options, slot: Slot) -> Result<()> {
+    let has_mode = options.parameters().any(|(name, _)| name == "mode");
+    let target = inside(&mount.destination)?;
+    let later = options.attr_set() & mount::Attributes::RDONLY;
+    detached(builder, mount, options, slot, options.attr_set() - later)?;
+    if options.tmpcopyup() || !has_mode {
+        builder.op(Op::BeLike { tree: slot, path: &target, contents: options.tmpcopyup() });
+    }
+    builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve: 0 });
+    if !later.is_empty() {
+        let set = later.bits();
+        builder.op(Op::Attributes { tree: slot, set, clear: 0, propagation: 0, recursive: false });
+    }
+    attributes(builder, slot, options, false);
     Ok(())
 }
 
@@ -121,7 +146,21 @@ fn filesystem(
     slot: Slot,
     resolve: u64,
 ) -> Result<()> {
-    let (fstype, source, target) = (text(&mount.kind)?, text(&mount.source)?, inside(&mount.destination)?);
+    detached(builder, mount, options, slot, options.attr_set())?;
+    let target = inside(&mount.destination)?;
+    builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve });
+    Ok(())
+}
+
+/// Makes a filesystem that is nowhere yet.
+fn detached(
+    builder: &mut Builder,
+    mount: &Mount,
+    options: &Options,
+    slot: Slot,
+    attributes: mount::Attributes,
+) -> Result<()> {
+    let (fstype, source) = (text(&mount.kind)?, text(&mount.source)?);
     let parameters = options.parameters().map(|(name, value)| match value {
         Some(value) => format!("{name}={}", value.display()),
         None => name.to_owned(),
@@ -131,9 +170,7 @@ fn filesystem(
     let of_mount = options.attr_set().contains(mount::Attributes::RDONLY);
     let words = options.superblock_flags().into_iter();
     data.extend(words.filter(|word| !(of_mount && *word == "ro") && *word != "rw").map(str::to_owned));
-    new_mount(builder, slot, &fstype, &source, &data, options.attr_set().bits())?;
-    builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve });
-    Ok(())
+    new_mount(builder, slot, &fstype, &source, &data, attributes.bits())
 }
 
 fn new_mount(

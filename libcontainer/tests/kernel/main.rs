@@ -9,6 +9,7 @@ mod factory;
 mod hooks;
 mod hostile;
 mod life;
+mod mapped;
 mod mounts;
 mod namespaces;
 mod network;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         process::tests(),
         seccomp::tests(),
         serving::tests(),
+        mapped::tests(),
         mounts::tests(),
         hostile::tests(),
         hooks::tests(),

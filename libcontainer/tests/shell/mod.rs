@@ -38,6 +38,7 @@ pub(crate) fn mount(
         kind: kind.to_owned(),
         source: source.as_ref().to_owned(),
         options: options.iter().map(|&word| word.to_owned()).collect(),
+        ..Mount::default()
     }
 }
 

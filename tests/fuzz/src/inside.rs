@@ -106,6 +106,8 @@ pub(crate) fn programs() -> Vec<Vec<u8>> {
         Op::MakeDirectory { path, mode: 0o755 },
         Op::ExpectDevice { slot: a, kind: 0o020_000, major: 1, minor: 3 },
         Op::CloneTree { slot: a, from: b },
+        Op::MapIds { tree: a, map: b, recursive: true },
+        Op::BeLike { tree: a, path, contents: true },
         Op::Node { path, mode: 0o020_666, major: 1, minor: 3, uid: 0, gid: 0 },
         Op::Symlink { path, target: c"pts/ptmx" },
         Op::Console { peer: b, rows: 24, columns: 80, uid: 0, gid: 0, bind: true },
