@@ -138,8 +138,8 @@ impl<K: Kernel> Machine<K> {
                 let fd = self.fd(slot)?;
                 self.sys.duplicate(fd, number, false)
             }
-            Op::Exec { path, arguments, environment, filter, flags } => {
-                self.exec(path, (arguments, environment), filter, flags)
+            Op::Exec { file, path, arguments, environment, filter, flags } => {
+                self.exec(file, path, (arguments, environment), filter, flags)
             }
         }
     }

@@ -32,12 +32,14 @@ impl<K: Kernel> Machine<K> {
 
     pub fn exec(
         &mut self,
+        file: Slot,
         path: &CStr,
         (arguments, environment): (Strings<'_>, Strings<'_>),
         filter: &[u8],
         flags: u32,
     ) -> Result<()> {
         let table = self.sys.exec_table(arguments, environment)?;
+        let file = if file == Slot::NONE { None } else { Some(self.fd(file)?) };
         let listener =
             if flags & SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 { NO_LISTENER } else { self.next_fd()? };
         self.send(&Message::Exec { listener }, None)?;
@@ -51,6 +53,9 @@ impl<K: Kernel> Machine<K> {
             if taken == 0 {
                 self.sys.exit(1);
             }
+        }
+        if let Some(file) = file {
+            return Err(self.sys.execveat(file, &table));
         }
         if path.to_bytes().contains(&b'/') {
             return Err(self.sys.execve(path, &table));

@@ -366,6 +366,19 @@ impl<K: Kernel> Sys<K> {
         }
     }
 
+    /// Becomes the program in an open file, or tells why not.
+    pub fn execveat(&mut self, file: i32, table: &ExecTable<'_>) -> Fault {
+        let environment = table.table.get(table.environment..).map_or(0, |part| part.as_ptr() as usize);
+        let (name, arguments) = (c"".as_ptr() as usize, table.table.as_ptr() as usize);
+        let arguments = [file as usize, name, arguments, environment, AT_EMPTY_PATH, 0];
+        // SAFETY: as of `execve`.
+        match unsafe { self.call(nr::EXECVEAT, arguments) } {
+            // It is the program that could not be executed, by whichever call.
+            Err(fault) => Fault::new(nr::EXECVE, fault.errno),
+            Ok(_) => Fault::new(nr::EXECVE, EINVAL),
+        }
+    }
+
     /// Returns fresh memory, zeroed.
     fn memory(&mut self, words: usize) -> Result<&'static mut [usize]> {
         const READ_WRITE: usize = 3;

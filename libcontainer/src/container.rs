@@ -198,8 +198,9 @@ impl Container {
 
     fn start_program(&mut self) -> Result<()> {
         let init = self.init.as_ref().ok_or_else(launch::not_running)?;
-        let (process, told) = (&self.config.process, &self.config.hooks.told);
-        let decided = |listener| launch::decided(listener, process, init.pid, told, "created");
+        let (process, told) = (&self.config.process, &self.config.description);
+        let decided =
+            |listener: BorrowedFd<'_>| launch::decided(listener, process, init.pid, told, "created");
         let started = match &mut self.start {
             Start::Done => return Err(was_started()),
             Start::Word { sync, plan, told } => {
@@ -360,7 +361,7 @@ impl Container {
             pidfd: init.pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
             moved_root: self.config.no_pivot_root,
-            told: &self.config.hooks.told,
+            told: &self.config.description,
         })
     }
 
@@ -478,6 +479,7 @@ impl Container {
             }
             self.ended = Some(launch::reap(init.pidfd.as_fd())?);
         }
+        launch::rdt::remove(&self.config)?;
         if let Some(cgroup) = self.cgroup.take() {
             let removed = cgroup.remove();
             if removed.is_err() {

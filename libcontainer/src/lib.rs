@@ -64,10 +64,10 @@ mod state;
 mod sys;
 
 pub use config::{
-    Capabilities, CapabilitySet, Cgroup, Clock, Config, CpuAffinity, Device, DeviceKind, Hook, Hooks,
-    IdMapping, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Mount, Namespace, NamespaceKind,
-    Network, Personality, Process, Propagation, Rlimit, Route, Scheduler, SchedulerFlag, SchedulerPolicy,
-    TimeOffset, Told, User, Veth,
+    Capabilities, CapabilitySet, Cgroup, Clock, Config, CpuAffinity, Description, Device, DeviceKind, Hook,
+    Hooks, IdMapping, IntelRdt, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Mount, Namespace,
+    NamespaceKind, Network, Personality, Process, Propagation, Rlimit, Route, Scheduler, SchedulerFlag,
+    SchedulerPolicy, TimeOffset, User, Veth,
 };
 pub use container::{Container, Status};
 pub use error::{Error, ErrorKind, Result};

@@ -42,6 +42,26 @@ pub struct Io {
     pub stderr: Stdio,
     /// Descriptors 3, 4 and so on.
     pub inherited: Vec<OwnedFd>,
+    /// The program, where it isn't one of the container's: an open file, executed as it is, wherever it lies. So a
+    /// daemon runs code of its own in a container, an engine for WebAssembly, say.
+    ///
+    /// The arguments are the process's, its name first. A program that is linked to libraries finds them in the
+    /// container only; one that begins with `#!` can't be executed so. The container's processes can open the file by
+    /// `/proc/PID/exe`: let it be a sealed memfd, or one that nobody can write to.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// use libcontainer::{Config, Container, Io};
+    ///
+    /// let mut config = Config::new("/srv/rootfs");
+    /// config.process.args = vec!["engine".to_owned(), "/app.wasm".to_owned()];
+    /// let mut io = Io::default();
+    /// io.program = Some(std::fs::File::open("/usr/lib/my-daemon/engine")?.into());
+    /// let container = Container::run(&config, io)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub program: Option<OwnedFd>,
 }
 
 impl Io {

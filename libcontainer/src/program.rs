@@ -69,9 +69,27 @@ pub trait Sink {
     fn data(&mut self, bytes: &[u8]) -> u64;
 }
 
+/// A field of an operation, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'p> {
+    /// A number.
+    Number(i128),
+    /// Yes or no.
+    Flag(bool),
+    /// A descriptor's place; none where there is no descriptor.
+    Slot(Option<u32>),
+    /// A path or a word.
+    Text(&'p CStr),
+    /// Paths or words.
+    Texts(Strings<'p>),
+    /// Anything else.
+    Bytes(&'p [u8]),
+}
+
 /// A field of an operation: one 64-bit word, which may point into the data.
 trait Field<'p>: Sized {
     fn put(&self, sink: &mut impl Sink);
+    fn value(&self) -> Value<'p>;
     fn get(word: u64, data: &'p [u8]) -> Option<Self>;
 }
 
@@ -81,6 +99,9 @@ macro_rules! number_fields {
             fn put(&self, sink: &mut impl Sink) {
                 #[allow(clippy::cast_lossless)]
                 sink.word(*self as u64);
+            }
+            fn value(&self) -> Value<'static> {
+                Value::Number(i128::from(*self))
             }
             fn get(word: u64, _: &[u8]) -> Option<Self> {
                 Self::try_from(word).ok()
@@ -94,6 +115,9 @@ impl Field<'_> for bool {
     fn put(&self, sink: &mut impl Sink) {
         sink.word(u64::from(*self));
     }
+    fn value(&self) -> Value<'static> {
+        Value::Flag(*self)
+    }
     fn get(word: u64, _: &[u8]) -> Option<Self> {
         (word <= 1).then_some(word == 1)
     }
@@ -103,6 +127,9 @@ impl Field<'_> for i32 {
     fn put(&self, sink: &mut impl Sink) {
         sink.word(i64::from(*self) as u64);
     }
+    fn value(&self) -> Value<'static> {
+        Value::Number(i128::from(*self))
+    }
     fn get(word: u64, _: &[u8]) -> Option<Self> {
         i32::try_from(word as i64).ok()
     }
@@ -111,6 +138,9 @@ impl Field<'_> for i32 {
 impl Field<'_> for Slot {
     fn put(&self, sink: &mut impl Sink) {
         self.0.put(sink);
+    }
+    fn value(&self) -> Value<'static> {
+        Value::Slot((*self != Slot::NONE).then_some(self.0))
     }
     fn get(word: u64, data: &[u8]) -> Option<Self> {
         let slot = Slot(u32::get(word, data)?);
@@ -123,6 +153,9 @@ impl<'p> Field<'p> for &'p [u8] {
         let place = sink.data(self);
         sink.word(place);
     }
+    fn value(&self) -> Value<'p> {
+        Value::Bytes(self)
+    }
     fn get(word: u64, data: &'p [u8]) -> Option<Self> {
         let (offset, length) = ((word >> 32) as usize, (word & 0xffff_ffff) as usize);
         data.get(offset..offset.checked_add(length)?)
@@ -133,6 +166,9 @@ impl<'p> Field<'p> for &'p CStr {
     fn put(&self, sink: &mut impl Sink) {
         self.to_bytes_with_nul().put(sink);
     }
+    fn value(&self) -> Value<'p> {
+        Value::Text(self)
+    }
     fn get(word: u64, data: &'p [u8]) -> Option<Self> {
         CStr::from_bytes_with_nul(<&[u8]>::get(word, data)?).ok()
     }
@@ -141,6 +177,9 @@ impl<'p> Field<'p> for &'p CStr {
 impl<'p> Field<'p> for Strings<'p> {
     fn put(&self, sink: &mut impl Sink) {
         self.0.put(sink);
+    }
+    fn value(&self) -> Value<'p> {
+        Value::Texts(*self)
     }
     fn get(word: u64, data: &'p [u8]) -> Option<Self> {
         let bytes = <&[u8]>::get(word, data)?;
@@ -165,6 +204,16 @@ macro_rules! operations {
             /// Writes the operation's fields.
             pub fn encode(&self, sink: &mut impl Sink) {
                 match self { $(Op::$name { $($field),* } => { $($field.put(sink);)* let _ = sink; })* }
+            }
+
+            /// Returns the operation's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Op::$name { .. } => stringify!($name),)* }
+            }
+
+            /// Shows the operation's fields, each with its name.
+            pub fn fields(&self, show: &mut dyn FnMut(&'static str, Value<'p>)) {
+                match self { $(Op::$name { $($field),* } => { $(show(stringify!($field), $field.value());)* let _ = show; })* }
             }
 
             fn decode(code: u32, words: &mut Reader<'p>, data: &'p [u8]) -> Option<Self> {
@@ -301,10 +350,12 @@ operations! {
     /// Moves a descriptor to the number that the program expects it at.
     73 Inherit { slot: Slot, number: i32 }
     /// Becomes the program, under a filter of system calls unless it is empty: [`seccomp(2)`], its instructions
-    /// and its flags. A name without a slash is looked up in the environment's PATH.
+    /// and its flags. It is an open file, or else a path; a name without a slash is looked up in the environment's
+    /// PATH.
     ///
     /// [`seccomp(2)`]: https://man7.org/linux/man-pages/man2/seccomp.2.html
     74 Exec {
+        file: Slot,
         path: &'p CStr,
         arguments: Strings<'p>,
         environment: Strings<'p>,

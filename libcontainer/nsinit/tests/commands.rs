@@ -440,7 +440,7 @@ fn every_failure_is_one_line_and_leaves_nothing() -> Outcome {
             config["process"]["args"] = json!(["nothere"]);
         }),
         ("rootfs-not-there\": No such file", |config| config["root"]["path"] = json!("rootfs-not-there")),
-        ("not supported yet: linux.seccomp", |config| {
+        ("seccomp: \"execve\" is never allowed", |config| {
             config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ERRNO" });
         }),
         ("invalid type: string \"x\"", |config| config["mounts"] = json!("x")),

@@ -4,8 +4,8 @@ use std::path::{Component, Path};
 
 use super::scheduling::mask;
 use super::{
-    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, Mount, NamespaceKind, Network, Process,
-    Scheduler, SchedulerPolicy, User,
+    Config, IdMapping, IntelRdt, IoClass, IoPriority, MemoryMode, MemoryPolicy, Mount, NamespaceKind,
+    Network, Process, Scheduler, SchedulerPolicy, User,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::seccomp::Filter;
@@ -26,6 +26,12 @@ pub(crate) fn check(config: &Config) -> Result<()> {
         memory_policy(policy, &mut wrong);
     }
     hooks(config, &mut wrong);
+    if let Some(rdt) = &config.intel_rdt {
+        intel_rdt(rdt, config, &mut wrong);
+    }
+    if config.mount_label.as_ref().is_some_and(|label| label.is_empty() || label.contains(['\0', '\n'])) {
+        wrong.push(format!("mount label {:?}: must be one line", config.mount_label));
+    }
     process_wrongs(&config.process, &mut wrong);
     finish(&wrong)
 }
@@ -43,9 +49,36 @@ fn hooks(config: &Config, wrong: &mut Vec<String>) {
             wrong.push(format!("{kind} hook #{number}: no time to run in"));
         }
     }
-    let bundle = &config.hooks.told.bundle;
+    let bundle = &config.description.bundle;
     if has_nul(&bundle.to_string_lossy()) || bundle.is_relative() && !bundle.as_os_str().is_empty() {
         wrong.push(format!("bundle {bundle:?}: must be an absolute path"));
+    }
+}
+
+fn intel_rdt(rdt: &IntelRdt, config: &Config, wrong: &mut Vec<String>) {
+    let id = config.description.id.as_str();
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.contains(['/', '\0', '\n'])
+            && !matches!(name, "." | ".." | "info" | "mon_groups" | "mon_data")
+    };
+    match rdt.clos_id.as_deref() {
+        Some(name) if name != "/" && !is_name(name) => {
+            wrong.push(format!("intelRdt: {name:?} is no name of a group"));
+        }
+        None if !is_name(id) => {
+            wrong.push(format!("intelRdt: without a group's name it needs a container's, not {id:?}"));
+        }
+        _ if rdt.enable_monitoring && !is_name(id) => {
+            wrong.push(format!("intelRdt: monitoring needs a container's name, not {id:?}"));
+        }
+        _ => {}
+    }
+    for line in rdt.lines().into_iter().filter(|line| line.is_empty() || line.contains('\n')) {
+        wrong.push(format!("intelRdt: schema {line:?} is not one line"));
+    }
+    if let Some(line) = rdt.mem_bw_schema.as_ref().filter(|line| !line.starts_with("MB:")) {
+        wrong.push(format!("intelRdt: schema {line:?} does not begin with \"MB:\""));
     }
 }
 

@@ -1,15 +1,16 @@
 //! Programs that run at the turns of a container's life.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The hooks of a container, of [six kinds], and what they are told of it.
+/// The hooks of a container, of [six kinds].
 ///
+/// Each reads the container's [state] on its standard input.
 /// The hooks of a kind run one after another; what they print is kept for the error of one that fails. One that
 /// fails ends the container, but for those of [`Hooks::poststop`].
 ///
+/// [state]: https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#state
 /// [six kinds]: https://github.com/opencontainers/runtime-spec/blob/main/config.md#posix-platform-hooks
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -30,8 +31,6 @@ pub struct Hooks {
     pub poststart: Vec<Hook>,
     /// On the host, when the container is gone.
     pub poststop: Vec<Hook>,
-    /// What hooks are told of the container.
-    pub told: Told,
 }
 
 /// A program that runs at a turn of a container's life.
@@ -46,23 +45,6 @@ pub struct Hook {
     pub env: Vec<String>,
     /// After how many seconds it is killed, and has failed; never unless said.
     pub timeout: Option<u32>,
-}
-
-/// What hooks read of the container on their standard input, besides its status and its first process: the [state]
-/// of the OCI's specification, as JSON.
-///
-/// [state]: https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#state
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Told {
-    /// The version of the specification; this crate's unless said.
-    pub oci_version: String,
-    /// The container's name.
-    pub id: String,
-    /// The directory that describes the container, where hooks of the host run; theirs is the caller's unless said.
-    pub bundle: PathBuf,
-    /// What the container's maker noted for those who know what it means.
-    pub annotations: BTreeMap<String, String>,
 }
 
 impl Hooks {

@@ -4,6 +4,7 @@ mod capabilities;
 pub(crate) mod check;
 mod defaults;
 mod hooks;
+mod rdt;
 pub(crate) mod scheduling;
 mod seccomp;
 
@@ -14,7 +15,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use capabilities::{Capabilities, CapabilitySet};
-pub use hooks::{Hook, Hooks, Told};
+pub use hooks::{Hook, Hooks};
+pub use rdt::IntelRdt;
 pub use scheduling::{
     CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler,
     SchedulerFlag, SchedulerPolicy,
@@ -70,10 +72,34 @@ pub struct Config {
     pub personality: Option<Personality>,
     /// From which NUMA nodes memory comes; as the caller's unless said.
     pub memory_policy: Option<MemoryPolicy>,
+    /// The SELinux label of files in the filesystems that are made: tmpfs, devpts and others that take `context`. As
+    /// the policy has it unless said.
+    pub mount_label: Option<String>,
+    /// A share of the processors' caches and memory bandwidth.
+    pub intel_rdt: Option<IntelRdt>,
     /// Programs that run at the turns of the container's life.
     pub hooks: Hooks,
+    /// What hooks and others are told of the container.
+    pub description: Description,
     /// The program.
     pub process: Process,
+}
+
+/// What others are told of a container, besides its status and its first process: hooks and listeners get it, as the
+/// [state] of the OCI's specification.
+///
+/// [state]: https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#state
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Description {
+    /// The version of the specification; this crate's unless said.
+    pub oci_version: String,
+    /// The container's name.
+    pub id: String,
+    /// The directory that describes the container, where hooks of the host run; theirs is the caller's unless said.
+    pub bundle: PathBuf,
+    /// What the container's maker noted for those who know what it means.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// How mount events travel, [`mount_namespaces(7)`](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html).

@@ -9,7 +9,7 @@ use cgroups::Active;
 
 use super::sync::{Event, unexpected};
 use super::{
-    Guarded, Streams, Sync, Target, cgroup, hooks, idmap, image, may_trace, network, reap, resolve,
+    Guarded, Streams, Sync, Target, cgroup, hooks, idmap, image, may_trace, network, rdt, reap, resolve,
     write_proc,
 };
 use crate::config::{Config, NamespaceKind, Network, check};
@@ -86,6 +86,7 @@ fn with_hooks(
         kcore: Path::new("/proc/kcore").exists(),
         listener: listener.is_some(),
         inherited: streams.inherited().len(),
+        is_file: streams.program().is_some(),
         in_user_namespace: idmap::in_user_namespace(),
         set_groups,
         identity,
@@ -99,6 +100,7 @@ fn with_hooks(
         Handed::Cgroup => born_in.as_ref().map(AsFd::as_fd),
         Handed::IdMap(index) => maps.get(&index).map(AsFd::as_fd),
         Handed::Listener => listener,
+        Handed::Program => streams.program().map(AsFd::as_fd),
         Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
         Handed::Container | Handed::CgroupNamespace | Handed::Root => None,
     });
@@ -119,6 +121,7 @@ fn with_hooks(
     if let Some(score) = config.process.oom_score_adj {
         oom_score_adj(init.pid, score)?;
     }
+    let rdt = rdt::enter(config, init.pid)?;
     network::connect(config, init.pid)?;
     let at_once = matches!(begin, Begin::Nothing) && config.hooks.start_container.is_empty();
     let told = idle || (at_once && !cgroup::is_confined(config));
@@ -135,7 +138,7 @@ fn with_hooks(
             pidfd: init.pidfd(),
             cgroup: cgroup.as_deref(),
             moved_root: false,
-            told: &config.hooks.told,
+            told: &config.description,
         };
         hooks::create(config, &target)?;
         sync.go()?;
@@ -147,6 +150,7 @@ fn with_hooks(
     if listener.is_some() {
         sync.go()?; // only now it accepts a start
     }
+    rdt.keep();
     Ok(Created { init, cgroup, sync, console, plan, told })
 }
 
@@ -158,6 +162,7 @@ fn is_idle(config: &Config, begin: Begin<'_>) -> bool {
         && !config.is_new(NamespaceKind::User)
         && config.cgroup.is_none()
         && config.process.oom_score_adj.is_none()
+        && config.intel_rdt.is_none()
         && !config.hooks.are_for_create()
         && config.hooks.start_container.is_empty()
         && !veth

@@ -10,10 +10,10 @@ use std::time::Duration;
 use nix::poll::PollTimeout;
 
 use super::create::started;
-use super::hooks::{State, no_listener};
+use super::hooks::State;
 use super::sync::{Event, unexpected};
 use super::{Guarded, Streams, Sync, ended, image, listener, may_trace, resolve};
-use crate::config::{Hook, NamespaceKind, Process, Told, check};
+use crate::config::{Description, Hook, NamespaceKind, Process, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Circumstances, Handed, Plan, Way};
 use crate::process::{Child, Io, Joined};
@@ -29,7 +29,7 @@ pub(crate) struct Target<'a> {
     /// Whether its root was changed by chroot, which joining the mount namespace doesn't follow.
     pub(crate) moved_root: bool,
     /// What is told of it.
-    pub(crate) told: &'a Told,
+    pub(crate) told: &'a Description,
 }
 
 /// Starts a process in a container and waits until its program runs.
@@ -53,6 +53,7 @@ pub(super) fn program(
     let circumstances = Circumstances {
         cgroup_at_birth: cgroup.is_some(),
         inherited: streams.inherited().len(),
+        is_file: streams.program().is_some(),
         set_groups,
         identity,
         program: path.map(Path::to_owned),
@@ -87,7 +88,7 @@ pub(super) fn hook(target: &Target<'_>, hook: &Hook, rootfs: &Path, streams: &St
     };
     let plan = Plan::hook_in_namespaces(hook, rootfs, way, &circumstances)?;
     let (process, mut sync) = target.join(&plan, cgroup.as_ref(), streams)?;
-    sync.executed(process.pidfd(), &|failure| failure.explain(&plan), &no_listener)?;
+    sync.executed(process.pidfd(), &|failure| failure.explain(&plan), &|_| Ok(()))?;
     Ok(process)
 }
 
@@ -105,7 +106,7 @@ impl Target<'_> {
     fn way(&self) -> Result<(Way, Option<OwnedFd>)> {
         let kinds = differing(&self.proc())?;
         let cgroup = self.cgroup.map(cgroups::Cgroup::v2_dir).transpose()?.flatten();
-        Ok((Way { kinds, moved_root: self.moved_root }, cgroup.map(OwnedFd::from)))
+        Ok((Way { kinds, moved_root: self.moved_root }, cgroup))
     }
 
     /// Starts a process that joins, up to where all is prepared for it.
@@ -120,6 +121,7 @@ impl Target<'_> {
             Handed::Container | Handed::CgroupNamespace => Some(self.pidfd),
             Handed::Root => Some(root.as_fd()),
             Handed::Cgroup => cgroup.map(AsFd::as_fd),
+            Handed::Program => streams.program().map(AsFd::as_fd),
             Handed::Inherited(index) => streams.inherited().get(index).map(AsFd::as_fd),
             Handed::Namespace(_) | Handed::IdMap(_) | Handed::Listener => None,
         });
@@ -138,10 +140,10 @@ impl Target<'_> {
 
 /// Hands the listener of a process's filter to whoever decides.
 pub(crate) fn decided(
-    listener: OwnedFd,
+    listener: BorrowedFd<'_>,
     process: &Process,
     pid: u32,
-    told: &Told,
+    told: &Description,
     status: &str,
 ) -> Result<()> {
     match process.seccomp.as_ref().and_then(|seccomp| seccomp.listener.as_ref()) {

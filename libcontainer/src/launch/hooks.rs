@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use super::{Guarded, Streams, Target, enter, image, reap};
-use crate::config::{Config, Hook, Hooks, Process, Told};
+use crate::config::{Config, Description, Hook, Process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, arguments};
 use crate::process::{ExitStatus, Io, Stdio};
@@ -26,13 +26,13 @@ const KEPT: usize = 4096;
 /// Runs the hooks that come before the root is changed.
 pub(super) fn create(config: &Config, target: &Target<'_>) -> Result<()> {
     let hooks = &config.hooks;
-    let state = state(hooks, "creating", Some(target.pid))?;
-    each("prestart", &hooks.prestart, &state, |hook, streams| on_host(hooks, hook, streams))?;
-    each("createRuntime", &hooks.create_runtime, &state, |hook, streams| on_host(hooks, hook, streams))?;
+    let state = state(config, "creating", Some(target.pid))?;
+    each("prestart", &hooks.prestart, &state, |hook, streams| on_host(config, hook, streams))?;
+    each("createRuntime", &hooks.create_runtime, &state, |hook, streams| on_host(config, hook, streams))?;
     if hooks.create_container.is_empty() {
         return Ok(());
     }
-    let state = self::state(hooks, "creating", Some(number_inside(target.pid)?))?;
+    let state = self::state(config, "creating", Some(number_inside(target.pid)?))?;
     each("createContainer", &hooks.create_container, &state, |hook, streams| {
         enter::hook(target, hook, &config.rootfs, streams)
     })
@@ -44,7 +44,7 @@ pub(crate) fn start(config: &Config, target: &Target<'_>) -> Result<()> {
     if hooks.start_container.is_empty() {
         return Ok(());
     }
-    let state = state(hooks, "created", Some(number_inside(target.pid)?))?;
+    let state = state(config, "created", Some(number_inside(target.pid)?))?;
     each("startContainer", &hooks.start_container, &state, |hook, streams| {
         let process = Process {
             args: arguments(hook),
@@ -59,17 +59,17 @@ pub(crate) fn start(config: &Config, target: &Target<'_>) -> Result<()> {
 /// Runs the hooks that come when the program runs.
 pub(crate) fn poststart(config: &Config, pid: u32) -> Result<()> {
     let hooks = &config.hooks;
-    let state = state(hooks, "running", Some(pid))?;
-    each("poststart", &hooks.poststart, &state, |hook, streams| on_host(hooks, hook, streams))
+    let state = state(config, "running", Some(pid))?;
+    each("poststart", &hooks.poststart, &state, |hook, streams| on_host(config, hook, streams))
 }
 
 /// Runs the hooks that come when the container is gone: all of them. The error is the first one's that failed.
 pub(crate) fn poststop(config: &Config) -> Result<()> {
     let hooks = &config.hooks;
-    let state = state(hooks, "stopped", None)?;
+    let state = state(config, "stopped", None)?;
     let mut first = Ok(());
     for (number, hook) in hooks.poststop.iter().enumerate() {
-        let ended = run(("poststop", number), hook, &state, |streams| on_host(hooks, hook, streams));
+        let ended = run(("poststop", number), hook, &state, |streams| on_host(config, hook, streams));
         first = first.and(ended);
     }
     first
@@ -90,7 +90,7 @@ pub(super) struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    pub(super) fn new(told: &'a Told, status: &'a str, pid: Option<u32>) -> Self {
+    pub(super) fn new(told: &'a Description, status: &'a str, pid: Option<u32>) -> Self {
         let oci_version =
             if told.oci_version.is_empty() { crate::oci::VERSION } else { told.oci_version.as_str() };
         let (id, bundle, annotations) = (told.id.as_str(), told.bundle.as_path(), &told.annotations);
@@ -98,9 +98,9 @@ impl<'a> State<'a> {
     }
 }
 
-fn state(hooks: &Hooks, status: &str, pid: Option<u32>) -> Result<Vec<u8>> {
+fn state(config: &Config, status: &str, pid: Option<u32>) -> Result<Vec<u8>> {
     // A path that is not UTF-8 has no JSON.
-    serde_json::to_vec(&State::new(&hooks.told, status, pid))
+    serde_json::to_vec(&State::new(&config.description, status, pid))
         .map_err(|error| Error::new(ErrorKind::Hook, format_args!("state for hooks: {error}")))
 }
 
@@ -138,10 +138,8 @@ fn run(
     let streams = |error| failed(&Error::io("make its standard streams", &error));
     let input = input(state).map_err(streams)?;
     let (output, theirs) = std::io::pipe().map_err(streams)?;
-    let mut io = Io::default();
-    io.stdin = Stdio::Fd(input);
-    io.stderr = theirs.try_clone().map_err(streams)?.into();
-    io.stdout = theirs.into();
+    let stderr = theirs.try_clone().map_err(streams)?.into();
+    let io = Io { stdin: Stdio::Fd(input), stdout: theirs.into(), stderr, ..Io::default() };
     let ours = Streams::new(io)?;
     let process = start(&ours).map_err(|error| failed(&error))?;
     drop(ours); // or its output would have no end
@@ -164,16 +162,11 @@ fn run(
 }
 
 /// Starts a hook on the host.
-fn on_host(hooks: &Hooks, hook: &Hook, streams: &Streams) -> Result<Guarded> {
-    let plan = Plan::hook_on_host(hook, &hooks.told.bundle)?;
+fn on_host(config: &Config, hook: &Hook, streams: &Streams) -> Result<Guarded> {
+    let plan = Plan::hook_on_host(hook, &config.description.bundle)?;
     let (process, mut sync) = image::start(&plan, &[], streams)?;
-    sync.executed(process.pidfd(), &|failure| failure.explain(&plan), &no_listener)?;
+    sync.executed(process.pidfd(), &|failure| failure.explain(&plan), &|_| Ok(()))?;
     Ok(process)
-}
-
-/// A hook on its own has no filter.
-pub(super) fn no_listener(_: OwnedFd) -> Result<()> {
-    Ok(())
 }
 
 /// Makes a file of what a hook reads: unlike a pipe it takes all of it at once.

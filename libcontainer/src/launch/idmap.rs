@@ -52,17 +52,16 @@ pub(super) fn of_mounts(config: &Config) -> Result<BTreeMap<usize, Arc<OwnedFd>>
         let map =
             IdMap::new(uids, gids).map_err(|error| Error::new(ErrorKind::InvalidConfig, what(&error)))?;
         let known = made.iter().find(|(known, _)| *known == map).map(|(_, fd)| Arc::clone(fd));
-        let fd = match known {
-            Some(fd) => fd,
-            None => {
-                let fd = map.user_namespace().map_err(|error| {
-                    let text = what(&error);
-                    Error::new(Error::from(error).kind(), text)
-                })?;
-                let fd = Arc::new(fd);
-                made.push((map, Arc::clone(&fd)));
-                fd
-            }
+        let fd = if let Some(fd) = known {
+            fd
+        } else {
+            let made_now = map.user_namespace().map_err(|error| {
+                let text = what(&error);
+                Error::new(Error::from(error).kind(), text)
+            })?;
+            let fd = Arc::new(made_now);
+            made.push((map, Arc::clone(&fd)));
+            fd
         };
         maps.insert(index, fd);
     }

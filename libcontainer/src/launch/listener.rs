@@ -55,7 +55,7 @@ pub(super) fn fetch(
 }
 
 /// Sends a listener to whoever decides.
-pub(super) fn send(listener: OwnedFd, to: &Listener, pid: u32, state: State<'_>) -> Result<()> {
+pub(super) fn send(listener: BorrowedFd<'_>, to: &Listener, pid: u32, state: State<'_>) -> Result<()> {
     let failed =
         |error: &io::Error| Error::io(format_args!("seccomp: listener {:?}", to.path), error).at(&to.path);
     let state = ProcessState {

@@ -8,6 +8,7 @@ mod idmap;
 mod image;
 mod listener;
 mod network;
+pub(crate) mod rdt;
 mod sync;
 
 use std::fs::File;
@@ -166,6 +167,11 @@ impl Streams {
             .zip(0..)
             .filter_map(|(stream, number)| Some((source(stream, number)?, number)))
             .collect()
+    }
+
+    /// Returns the program, where it is a file of ours.
+    pub(crate) fn program(&self) -> Option<&OwnedFd> {
+        self.io.program.as_ref()
     }
 
     /// Returns what the program inherits beyond its standard streams.

@@ -180,7 +180,7 @@ impl Sync {
         &mut self,
         process: BorrowedFd<'_>,
         explain: &dyn Fn(&Failure) -> Error,
-        listener: &dyn Fn(OwnedFd) -> Result<()>,
+        listener: &dyn Fn(BorrowedFd<'_>) -> Result<()>,
     ) -> Result<()> {
         let mut exec = false;
         loop {
@@ -189,7 +189,7 @@ impl Sync {
                 Event::Exec { listener: number } => {
                     exec = true;
                     if let Some(fd) = listener::fetch(process, number, || self.is_heard())? {
-                        listener(fd)?;
+                        listener(fd.as_fd())?;
                         self.go()?;
                     }
                 }

@@ -6,8 +6,8 @@ use cgroups::{DeviceAccess, DeviceRule, HugepageLimit, InterfacePriority, Thrott
 
 use super::{hooks, invalid, seccomp, serving, spec};
 use crate::config::{
-    Capabilities, CapabilitySet, Cgroup, Clock, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
-    NamespaceKind, Network, Process, Propagation, Rlimit, TimeOffset, User,
+    Capabilities, CapabilitySet, Cgroup, Clock, Config, Description, Device, DeviceKind, IdMapping, IntelRdt,
+    Mount, Namespace, NamespaceKind, Network, Process, Propagation, Rlimit, TimeOffset, User,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -41,7 +41,15 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
         sysctl: linux.sysctl.clone(),
         cgroup: Some(cgroup(linux, id)?),
         personality: linux.personality.as_ref().map(serving::personality).transpose()?,
-        hooks: hooks::hooks(spec, bundle, id)?,
+        mount_label: said(&linux.mount_label),
+        intel_rdt: linux.intel_rdt.as_ref().map(intel_rdt),
+        hooks: hooks::hooks(&spec.hooks)?,
+        description: Description {
+            oci_version: spec.oci_version.clone(),
+            id: id.to_owned(),
+            bundle: bundle.to_owned(),
+            annotations: spec.annotations.clone(),
+        },
         memory_policy: linux.memory_policy.as_ref().map(serving::memory_policy).transpose()?,
         process: made_process(spec.process.as_ref().ok_or_else(unprocessed)?)?,
         ..Config::default()
@@ -69,11 +77,7 @@ fn refuse(asked: &[String]) -> Result<()> {
 }
 
 fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
-    let fields = [
-        (linux.mount_label.0, "mountLabel"),
-        (linux.intel_rdt.0, "intelRdt"),
-        (!linux.net_devices.is_empty(), "netDevices"),
-    ];
+    let fields = [(!linux.net_devices.is_empty(), "netDevices")];
     name_asked(&fields, "linux.", asked);
 }
 
@@ -192,6 +196,17 @@ fn time_offset((clock, offset): (&String, &spec::TimeOffset)) -> Result<(Clock, 
         other => return Err(invalid(format_args!("linux.timeOffsets: clock {other:?} is unknown"))),
     };
     Ok((clock, TimeOffset { secs: offset.secs, nanosecs: offset.nanosecs }))
+}
+
+fn intel_rdt(wanted: &spec::IntelRdt) -> IntelRdt {
+    IntelRdt {
+        clos_id: said(&wanted.clos_id),
+        l3_cache_schema: said(&wanted.l3_cache_schema),
+        mem_bw_schema: said(&wanted.mem_bw_schema),
+        schemata: wanted.schemata.clone(),
+        // The fields of 1.1 and 1.2 meant a part of what there is to be monitored: there is no part.
+        enable_monitoring: wanted.enable_monitoring || wanted.enable_cmt || wanted.enable_mbm,
+    }
 }
 
 fn mapping(mapping: &spec::IdMapping) -> IdMapping {

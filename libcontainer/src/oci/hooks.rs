@@ -1,14 +1,13 @@
 //! A bundle's hooks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{invalid, spec};
-use crate::config::{Hook, Hooks, Told};
+use crate::config::{Hook, Hooks};
 use crate::error::Result;
 
 /// Makes a container's hooks from its bundle.
-pub(super) fn hooks(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Hooks> {
-    let wanted = &spec.hooks;
+pub(super) fn hooks(wanted: &spec::Hooks) -> Result<Hooks> {
     let kind = |name: &str, hooks: &[spec::Hook]| -> Result<Vec<Hook>> {
         hooks.iter().enumerate().map(|(number, wanted)| hook(name, number, wanted)).collect()
     };
@@ -19,12 +18,6 @@ pub(super) fn hooks(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Hooks>
         start_container: kind("startContainer", &wanted.start_container)?,
         poststart: kind("poststart", &wanted.poststart)?,
         poststop: kind("poststop", &wanted.poststop)?,
-        told: Told {
-            oci_version: spec.oci_version.clone(),
-            id: id.to_owned(),
-            bundle: bundle.to_owned(),
-            annotations: spec.annotations.clone(),
-        },
     })
 }
 

@@ -196,14 +196,24 @@ part!(Linux {
     rootfs_propagation: String,
     masked_paths: Vec<String>,
     readonly_paths: Vec<String>,
-    mount_label: Asked,
+    mount_label: String,
     seccomp: Option<serde_json::Value>,
-    intel_rdt: Asked,
+    intel_rdt: Option<IntelRdt>,
     time_offsets: BTreeMap<String, TimeOffset>,
     personality: Option<Personality>,
     memory_policy: Option<MemoryPolicy>,
     // An interface without any setting is still one to be moved.
     net_devices: BTreeMap<String, Asked>,
+});
+
+part!(IntelRdt {
+    clos_id as "closID": String,
+    l3_cache_schema as "l3CacheSchema": String,
+    mem_bw_schema as "memBwSchema": String,
+    schemata: Vec<String>,
+    enable_monitoring: bool,
+    enable_cmt as "enableCMT": bool,
+    enable_mbm as "enableMBM": bool,
 });
 
 part!(TimeOffset { secs: i64, nanosecs: u32 });

@@ -92,15 +92,34 @@ fn a_large_bundle_keeps_every_value() {
 fn what_is_not_done_is_refused_by_all_its_names_at_once() {
     let error = with(
         r#""vm": {"kernel": {"path": "/vmlinuz"}},
-           "linux": {"intelRdt": {"closID": "x"}, "netDevices": {"eth0": {}},
-                     "mountLabel": "label"}"#,
+           "linux": {"netDevices": {"eth0": {}}}"#,
     )
     .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(
-        error.to_string(),
-        "not supported yet: vm, linux.mountLabel, linux.intelRdt, linux.netDevices"
-    );
+    assert_eq!(error.to_string(), "not supported yet: vm, linux.netDevices");
+}
+
+#[test]
+fn mapped_mounts_labels_and_shares_of_caches_are_passed_on() {
+    let config = with(
+        r#""mounts": [{"destination": "/a", "source": "/a", "options": ["bind", "ridmap"],
+                       "uidMappings": [{"containerID": 0, "hostID": 1, "size": 2}],
+                       "gidMappings": [{"containerID": 3, "hostID": 4, "size": 5}]},
+                      {"destination": "/b", "type": "tmpfs", "options": ["tmpcopyup"], "uidMappings": null}],
+           "linux": {"mountLabel": "label",
+                     "intelRdt": {"closID": "gold", "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=20",
+                                  "schemata": ["L2:0=1"], "enableMonitoring": true}}"#,
+    )
+    .unwrap();
+    let mapped = &config.mounts[0];
+    assert_eq!(mapped.uid_mappings, [IdMapping { container: 0, host: 1, size: 2 }]);
+    assert_eq!(mapped.gid_mappings, [IdMapping { container: 3, host: 4, size: 5 }]);
+    assert_eq!(config.mounts[1].options, ["tmpcopyup"]);
+    assert_eq!(config.mount_label.as_deref(), Some("label"));
+    let share = config.intel_rdt.unwrap();
+    assert_eq!(share.clos_id.as_deref(), Some("gold"));
+    assert_eq!(share.lines(), ["L3:0=f", "MB:0=20", "L2:0=1"]);
+    assert!(share.enable_monitoring);
 }
 
 #[test]
@@ -131,7 +150,7 @@ fn hooks_are_passed_on_with_what_they_are_told() {
         (&first.args[..], &first.env[..], first.timeout),
         (&["a".into(), "1".into()][..], &["X=1".into()][..], Some(7))
     );
-    let told = &config.hooks.told;
+    let told = &config.description;
     assert_eq!(
         (told.id.as_str(), told.bundle.as_path(), told.annotations["a"].as_str()),
         ("web", Path::new("/bundle"), "b")

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::builder::{Builder, text};
 use super::confine::let_in;
-use super::{Circumstances, Plan, Way, execute, join};
+use super::{Circumstances, Plan, Program, Way, execute, join};
 use crate::config::{Config, Hook};
 use crate::error::Result;
 use crate::program::Op;
@@ -71,7 +71,7 @@ fn run(builder: &mut Builder, hook: &Hook, directory: &Path) -> Result<()> {
         builder.step(format!("enter working directory {directory:?}"));
         builder.op(Op::WorkingDirectory { path: &path });
     }
-    execute(builder, &hook.path, (&arguments(hook), &hook.env), None)
+    execute(builder, Program::Path(&hook.path), (&arguments(hook), &hook.env), None)
 }
 
 /// Returns a hook's arguments, its name first.

@@ -7,6 +7,7 @@ mod devices;
 mod hooks;
 mod identity;
 mod join;
+mod json;
 mod mounts;
 mod namespaces;
 mod serving;
@@ -39,6 +40,8 @@ pub(crate) struct Circumstances {
     pub(crate) listener: bool,
     /// How many descriptors the program inherits beyond its standard streams.
     pub(crate) inherited: usize,
+    /// Whether the program is an open file of the caller's.
+    pub(crate) is_file: bool,
     /// Whether the caller is in a user namespace, where nobody can make device nodes.
     pub(crate) in_user_namespace: bool,
     /// Whether the user namespace allows to set supplementary groups.
@@ -95,6 +98,8 @@ pub(crate) enum Handed {
     IdMap(usize),
     /// The socket that the start comes through.
     Listener,
+    /// The program.
+    Program,
     /// What the program inherits, by its place.
     Inherited(usize),
 }
@@ -227,6 +232,7 @@ fn hand_over(
     all.extend((0..circumstances.joins.len()).map(Handed::Namespace));
     all.extend(circumstances.cgroup_at_birth.then_some(Handed::Cgroup));
     all.extend(circumstances.listener.then_some(Handed::Listener));
+    all.extend(circumstances.is_file.then_some(Handed::Program));
     all.extend((0..circumstances.inherited).map(Handed::Inherited));
     all.into_iter().map(|handed| Ok((handed, builder.slot()?))).collect()
 }
@@ -267,15 +273,16 @@ fn finish(
         builder.op(Op::Inherit { slot, number: 3 + index as i32 });
     }
     let mut environment = process.env.clone();
+    let first = Path::new(process.args.first().map_or("", String::as_str));
+    let program = circumstances.program.as_deref().unwrap_or(first);
     // A hook gets what it says, and nothing more.
-    let program = match &circumstances.program {
-        Some(program) => program,
-        None => {
-            if !environment.iter().any(|variable| variable.starts_with("HOME=")) {
-                environment.push(format!("HOME={}", circumstances.identity.home.display()));
-            }
-            Path::new(process.args.first().map_or("", String::as_str))
-        }
+    let is_hook = circumstances.program.is_some();
+    if !is_hook && !environment.iter().any(|variable| variable.starts_with("HOME=")) {
+        environment.push(format!("HOME={}", circumstances.identity.home.display()));
+    }
+    let program = match find(handed, Handed::Program) {
+        Some(file) => Program::File(file),
+        None => Program::Path(program),
     };
     let filter = confine::filter(&mut builder, process, circumstances)?;
     execute(&mut builder, program, (&process.args, &environment), filter.as_ref())?;
@@ -283,16 +290,33 @@ fn finish(
     Ok(Plan { program, steps, handed: handed.iter().map(|(handed, _)| *handed).collect() })
 }
 
+/// What is executed.
+#[derive(Clone, Copy)]
+enum Program<'a> {
+    /// An open file.
+    File(Slot),
+    /// A path, or a name that is looked up.
+    Path(&'a Path),
+}
+
 /// The last step.
 fn execute(
     builder: &mut Builder,
-    program: &Path,
+    program: Program<'_>,
     (args, env): (&[String], &[String]),
     filter: Option<&Filter>,
 ) -> Result<()> {
-    let (path, arguments, environment) = (text(program)?, strings(args), strings(env));
-    builder.step(format!("execute {program:?}"));
+    let (arguments, environment) = (strings(args), strings(env));
+    let (file, path) = match program {
+        Program::File(file) => (file, c"".to_owned()),
+        Program::Path(path) => (Slot::NONE, text(path)?),
+    };
+    match program {
+        Program::File(_) => builder.step("execute the file that was handed over"),
+        Program::Path(path) => builder.step(format!("execute {path:?}")),
+    };
     builder.op(Op::Exec {
+        file,
         path: &path,
         arguments: Strings(&arguments),
         environment: Strings(&environment),

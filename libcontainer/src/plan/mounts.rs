@@ -111,9 +111,9 @@ pub(super) fn mount(
     builder.step(format!("mount {:?} on {:?}", mount.kind, mount.destination));
     match mount.kind.as_str() {
         "cgroup" | "cgroup2" => return cgroup(builder, config, circumstances, mount, &options, slot),
-        "proc" | "sysfs" => filesystem(builder, mount, &options, slot, RESOLVE_NO_SYMLINKS)?,
-        "tmpfs" => return tmpfs(builder, mount, &options, slot),
-        _ => filesystem(builder, mount, &options, slot, 0)?,
+        "proc" | "sysfs" => filesystem(builder, config, mount, &options, slot, RESOLVE_NO_SYMLINKS)?,
+        "tmpfs" => return tmpfs(builder, config, mount, &options, slot),
+        _ => filesystem(builder, config, mount, &options, slot, 0)?,
     }
     attributes(builder, slot, &options, false);
     Ok(())
@@ -121,11 +121,11 @@ pub(super) fn mount(
 
 /// Makes a tmpfs: with the mode of the directory that it comes to lie on unless it has one, and a copy of what is there
 /// with `tmpcopyup`.
-fn tmpfs(builder: &mut Builder, mount: &Mount, options: &Options, slot: Slot) -> Result<()> {
+fn tmpfs(builder: &mut Builder, config: &Config, mount: &Mount, options: &Options, slot: Slot) -> Result<()> {
     let has_mode = options.parameters().any(|(name, _)| name == "mode");
     let target = inside(&mount.destination)?;
     let later = options.attr_set() & mount::Attributes::RDONLY;
-    detached(builder, mount, options, slot, options.attr_set() - later)?;
+    detached(builder, config, mount, options, slot, options.attr_set() - later)?;
     if options.tmpcopyup() || !has_mode {
         builder.op(Op::BeLike { tree: slot, path: &target, contents: options.tmpcopyup() });
     }
@@ -141,12 +141,13 @@ fn tmpfs(builder: &mut Builder, mount: &Mount, options: &Options, slot: Slot) ->
 /// Makes a filesystem and attaches it.
 fn filesystem(
     builder: &mut Builder,
+    config: &Config,
     mount: &Mount,
     options: &Options,
     slot: Slot,
     resolve: u64,
 ) -> Result<()> {
-    detached(builder, mount, options, slot, options.attr_set())?;
+    detached(builder, config, mount, options, slot, options.attr_set())?;
     let target = inside(&mount.destination)?;
     builder.op(Op::Attach { tree: slot, path: &target, make: DIRECTORY, resolve });
     Ok(())
@@ -155,6 +156,7 @@ fn filesystem(
 /// Makes a filesystem that is nowhere yet.
 fn detached(
     builder: &mut Builder,
+    config: &Config,
     mount: &Mount,
     options: &Options,
     slot: Slot,
@@ -170,6 +172,11 @@ fn detached(
     let of_mount = options.attr_set().contains(mount::Attributes::RDONLY);
     let words = options.superblock_flags().into_iter();
     data.extend(words.filter(|word| !(of_mount && *word == "ro") && *word != "rw").map(str::to_owned));
+    // Files of these have labels of their own kind.
+    let labelled = !matches!(mount.kind.as_str(), "proc" | "sysfs" | "mqueue");
+    if let Some(label) = config.mount_label.as_ref().filter(|_| labelled) {
+        data.push(format!("context={label}"));
+    }
     new_mount(builder, slot, &fstype, &source, &data, attributes.bits())
 }
 

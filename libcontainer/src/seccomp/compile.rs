@@ -58,6 +58,9 @@ impl Filter {
     /// Checks what can't be compiled, or set by the init image.
     pub(crate) fn check(seccomp: &Seccomp) -> Result<()> {
         check(seccomp)?;
+        if !["execve", "execveat"].iter().any(|name| may_pass(seccomp, name)) {
+            return Err(wrong("\"execve\" is never allowed: no program could be executed"));
+        }
         if notifies(seccomp) && !lets_through(seccomp, "read") {
             return Err(wrong(
                 "with a listener \"read\" must be allowed: the process waits until it is taken",
@@ -129,6 +132,17 @@ fn check_rule(rule: &Rule) -> std::result::Result<(), String> {
     match rule.args.iter().find(|comparison| comparison.index > 5) {
         Some(comparison) => Err(format!("argument {}: calls have 0 to 5", comparison.index)),
         None => Ok(()),
+    }
+}
+
+/// Returns whether a call may be made, with the right arguments or the listener's consent.
+fn may_pass(seccomp: &Seccomp, name: &str) -> bool {
+    let may =
+        |action: Action| matches!(action, Action::Allow | Action::Log | Action::Notify | Action::Trace(_));
+    let mut about = seccomp.rules.iter().filter(|rule| rule.names.iter().any(|one| one == name));
+    match about.clone().find(|rule| rule.args.is_empty()) {
+        Some(rule) => may(rule.action),
+        None => may(seccomp.default_action) || about.any(|rule| may(rule.action)),
     }
 }
 

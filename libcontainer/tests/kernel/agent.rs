@@ -47,7 +47,7 @@ pub(crate) fn decide(listener: &OwnedFd, error: i32, mut count: usize) -> usize 
         if unsafe { libc::ioctl(listener.as_raw_fd(), RECV as _, &raw mut call) } != 0 {
             break;
         }
-        let flags = if error == 0 { 1 } else { 0 };
+        let flags = u32::from(error == 0); // SECCOMP_USER_NOTIF_FLAG_CONTINUE
         let mut answer = libc::seccomp_notif_resp { id: call.id, val: 0, error: -error, flags };
         // SAFETY: the kernel reads one such structure.
         unsafe { libc::ioctl(listener.as_raw_fd(), SEND as _, &raw mut answer) };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use grounds::{Outcome, Stop, ignored};
-use libcontainer::{Container, ErrorKind, Io};
+use libcontainer::{Container, ErrorKind, IntelRdt, Io};
 
 use crate::shell::{Shell, is_root};
 
@@ -15,6 +15,8 @@ crate::tests!(
     a_profile_without_apparmor_is_told,
     a_label_without_selinux_is_told,
     a_profile_of_several_lines_is_refused,
+    a_mount_label_without_selinux_is_told,
+    a_share_of_caches_needs_the_kernels_filesystem,
 );
 
 fn has_apparmor() -> bool {
@@ -87,5 +89,45 @@ fn a_profile_of_several_lines_is_refused() -> Outcome {
     shell.config.process.apparmor_profile = Some("web\nunconfined".to_owned());
     let error = Container::create(&shell.config, Io::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    Ok(())
+}
+
+fn a_mount_label_without_selinux_is_told() -> Outcome {
+    if Path::new("/sys/fs/selinux/enforce").exists() {
+        return Err(ignored("this kernel has SELinux"));
+    }
+    let mut shell = Shell::new("exit 0")?;
+    shell.config.mount_label = Some("system_u:object_r:svirt_sandbox_file_t:s0:c715,c811".to_owned());
+    let error = Container::create(&shell.config, Io::default()).map(drop).unwrap_err();
+    assert!(error.to_string().starts_with("mount ") && error.to_string().contains("context"), "{error}");
+    shell.config.mount_label = Some("a\nb".to_owned());
+    let error = Container::create(&shell.config, Io::default()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    Ok(())
+}
+
+fn a_share_of_caches_needs_the_kernels_filesystem() -> Outcome {
+    if mount::mounts()?.iter().any(|mount| mount.is_type("resctrl")) {
+        return Err(ignored("this machine has a resctrl filesystem"));
+    }
+    let mut shell = Shell::new("exit 0")?;
+    let mut share = IntelRdt::default();
+    share.clos_id = Some("gold".to_owned());
+    share.schemata = vec!["L3:0=f".to_owned()];
+    shell.config.intel_rdt = Some(share);
+    let error = Container::create(&shell.config, Io::default()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.to_string(), "intelRdt: no resctrl filesystem is mounted");
+    for (name, monitored, says) in [
+        ("../gold", false, "\"../gold\" is no name of a group"),
+        ("info", false, "\"info\" is no name of a group"),
+        ("gold", true, "monitoring needs a container's name, not \"\""),
+    ] {
+        let share = shell.config.intel_rdt.as_mut().unwrap();
+        (share.clos_id, share.enable_monitoring) = (Some(name.to_owned()), monitored);
+        let error = Container::create(&shell.config, Io::default()).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains(says), "{error}");
+    }
     Ok(())
 }

@@ -33,11 +33,12 @@ crate::tests![
 
 /// A hook that is a script of the host's shell.
 fn script(text: &str) -> Hook {
-    let mut hook = Hook::default();
-    hook.path = "/bin/sh".into();
-    hook.args = ["sh", "-c", text].map(str::to_owned).to_vec();
-    hook.env = vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
-    hook
+    Hook {
+        path: "/bin/sh".into(),
+        args: ["sh", "-c", text].map(str::to_owned).to_vec(),
+        env: vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()],
+        timeout: None,
+    }
 }
 
 /// A folder that every user may write to, bound as /notes in the container.
@@ -108,8 +109,8 @@ fn hooks_read_the_containers_state() -> Outcome {
     hooks.start_container = vec![keep("startContainer", Path::new("/notes"))];
     hooks.poststart = vec![keep("poststart", &notes)];
     hooks.poststop = vec![keep("poststop", &notes)];
-    hooks.told.id = "seven".to_owned();
-    hooks.told.annotations.insert("org.example.note".to_owned(), "x\ny".repeat(50_000));
+    "seven".clone_into(&mut shell.config.description.id);
+    shell.config.description.annotations.insert("org.example.note".to_owned(), "x\ny".repeat(50_000));
     let (reader, writer) = std::io::pipe()?;
     let mut io = Io::default();
     io.stdin = reader.into();
@@ -353,7 +354,7 @@ fn hooks_run_for_those_who_load_the_container() -> Outcome {
 fn a_hook_of_the_host_runs_in_the_bundle() -> Outcome {
     let mut shell = Shell::new("exit 0")?;
     let notes = notes(&mut shell)?;
-    shell.config.hooks.told.bundle = notes.to_owned();
+    notes.clone_into(&mut shell.config.description.bundle);
     shell.config.hooks.create_runtime = vec![script("pwd >where; cat >state")];
     let before = std::env::current_dir()?;
     Container::create(&shell.config, Io::default())?.delete()?;
@@ -366,8 +367,7 @@ fn a_hook_of_the_host_runs_in_the_bundle() -> Outcome {
 
 fn a_missing_hook_is_named() -> Outcome {
     let mut shell = Shell::new("exit 0")?;
-    let mut hook = Hook::default();
-    hook.path = "/nowhere/hook".into();
+    let mut hook = Hook { path: "/nowhere/hook".into(), ..Hook::default() };
     shell.config.hooks.create_container = vec![hook.clone()];
     let error = Container::create(&shell.config, Io::default()).map(drop).unwrap_err();
     gone(&error, &["createContainer hook #0", "\"/nowhere/hook\"", "No such file"]);

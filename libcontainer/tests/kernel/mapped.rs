@@ -246,7 +246,7 @@ fn a_copy_is_what_was_there() -> Outcome {
         std::os::unix::fs::chown(data.join("sub"), Some(7), Some(8))?;
     }
     let mut plain = Shell::new(&script.replace("; rm -r sub", ""))?;
-    plain.config.rootfs = rootfs.clone();
+    plain.config.rootfs.clone_from(&rootfs);
     let expected = plain.says()?;
     shell.config.mounts.push(mount("tmpfs", "tmpfs", "/data", &["tmpcopyup"]));
     let said = shell.says()?;

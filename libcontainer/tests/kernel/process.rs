@@ -5,12 +5,14 @@ use std::io::{Read, pipe};
 use std::os::fd::OwnedFd;
 
 use grounds::{Outcome, Stop};
-use libcontainer::{Capabilities, CapabilitySet, Container, ErrorKind, Io, Rlimit, User};
+use libcontainer::{Capabilities, CapabilitySet, Container, ErrorKind, ExitStatus, Io, Rlimit, User};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::shell::{Shell, captured, is_root};
 
 crate::tests!(
+    a_file_of_the_callers_is_the_program,
+    a_file_that_is_no_program_is_told,
     capabilities_are_those_of_the_configuration,
     no_capabilities_are_none,
     ambient_capabilities_stay_over_the_exec,
@@ -289,5 +291,39 @@ fn a_badness_is_taken() -> Outcome {
     let mut shell = Shell::program(&["cat", "/proc/self/oom_score_adj"])?;
     shell.config.process.oom_score_adj = Some(500);
     assert_eq!(shell.says()?, "500\n");
+    Ok(())
+}
+
+/// Code of the embedder's own in a container, and in what joins it: no path of the container's leads to it.
+fn a_file_of_the_callers_is_the_program() -> Outcome {
+    let shell = Shell::program(&["mine", "-c", "echo $0 $$; ls -l /proc/self/fd | wc -l; read wait"])?;
+    let (mut io, mut output) = captured()?;
+    let (stdin, writer) = std::io::pipe()?;
+    io.stdin = stdin.into();
+    io.program = Some(std::fs::File::open("/bin/sh")?.into());
+    let mut container = Container::run(&shell.config, io)?;
+    let mut process = container.config().process.clone();
+    process.args = ["joined", "-c", "echo $0; exit 3"].map(str::to_owned).to_vec();
+    let (mut io, mut joined) = captured()?;
+    io.program = Some(std::fs::File::open("/bin/sh")?.into());
+    let mut child = container.exec(&process, io)?;
+    let mut said = String::new();
+    joined.read_to_string(&mut said)?;
+    assert_eq!((said.as_str(), child.wait()?), ("joined\n", ExitStatus::Exited(3)));
+    drop(writer);
+    said.clear();
+    output.read_to_string(&mut said)?;
+    assert_eq!(said, "mine 1\n5\n");
+    container.wait()?;
+    Ok(())
+}
+
+fn a_file_that_is_no_program_is_told() -> Outcome {
+    let shell = Shell::program(&["mine"])?;
+    let mut io = Io::default();
+    io.program = Some(std::fs::File::open("/etc/passwd")?.into());
+    let error = Container::run(&shell.config, io).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exec);
+    assert!(error.to_string().starts_with("execute the file that was handed over: "), "{error}");
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use grounds::{Outcome, Stop, ignored};
 use libcontainer::seccomp::{Action, Comparison, Listener, Rule, Seccomp};
-use libcontainer::{Container, ErrorKind, ExitStatus, Io, User, oci};
+use libcontainer::{Container, ErrorKind, ExitStatus, Hook, Io, User, oci};
 
 use crate::agent::{decide, take};
 use crate::shell::{Shell, captured};
@@ -29,10 +29,10 @@ crate::tests![
 ];
 
 /// Everything is allowed but what the rules say.
-fn but(rules: impl IntoIterator<Item = Rule>) -> Option<Seccomp> {
+fn but(rules: impl IntoIterator<Item = Rule>) -> Seccomp {
     let mut seccomp = Seccomp::new(Action::Allow);
     seccomp.rules.extend(rules);
-    Some(seccomp)
+    seccomp
 }
 
 /// Making a directory, by whichever call a program does it.
@@ -44,7 +44,7 @@ fn a_call_is_refused_with_its_error() -> Outcome {
     for no_new_privileges in [true, false] {
         let mut shell = Shell::new("mkdir /x; ls -d /x; grep Seccomp: /proc/self/status")?;
         shell.config.process.no_new_privileges = no_new_privileges;
-        shell.config.process.seccomp = but([mkdir(Action::Errno(libc::EXDEV as u16))]);
+        shell.config.process.seccomp = Some(but([mkdir(Action::Errno(libc::EXDEV as u16))]));
         let (said, _) = shell.run()?;
         assert!(said.contains("nvalid cross-device link"), "{said}");
         assert!(said.contains("Seccomp:\t2"), "{said}");
@@ -61,7 +61,7 @@ fn arguments_decide() -> Outcome {
         rule.args = vec![Comparison::masked(index, 0o777, 0o711)];
         rule
     };
-    shell.config.process.seccomp = but([rule("mkdir", 1), rule("mkdirat", 2)]);
+    shell.config.process.seccomp = Some(but([rule("mkdir", 1), rule("mkdirat", 2)]));
     let (said, status) = shell.run()?;
     assert!(status.success(), "{said}");
     assert_eq!(said.lines().last(), Some("a"), "{said}");
@@ -78,7 +78,7 @@ fn a_filter_without_no_new_privileges_leaves_no_capability_behind() -> Outcome {
             shell.config.process.user = User::Ids { uid, gid: uid, groups: Vec::new(), umask: None };
         }
         let plain = shell.says()?;
-        shell.config.process.seccomp = but([mkdir(Action::KillProcess)]);
+        shell.config.process.seccomp = Some(but([mkdir(Action::KillProcess)]));
         assert_eq!(shell.says()?, plain);
         assert!(plain.contains("NoNewPrivs:\t0"), "{plain}");
         let admin = 1_u64 << 21;
@@ -98,7 +98,7 @@ fn a_filter_of_an_unprivileged_user_counts_too() -> Outcome {
     }
     shell.config.process.user = User::Ids { uid: 1000, gid: 1000, groups: Vec::new(), umask: None };
     shell.config.process.capabilities = libcontainer::Capabilities::default();
-    shell.config.process.seccomp = but([mkdir(Action::Errno(libc::EXDEV as u16))]);
+    shell.config.process.seccomp = Some(but([mkdir(Action::Errno(libc::EXDEV as u16))]));
     for no_new_privileges in [true, false] {
         shell.config.process.no_new_privileges = no_new_privileges;
         let said = shell.says()?;
@@ -109,7 +109,7 @@ fn a_filter_of_an_unprivileged_user_counts_too() -> Outcome {
 
 fn what_joins_has_the_containers_filter() -> Outcome {
     let mut shell = Shell::new("read wait")?;
-    shell.config.process.seccomp = but([mkdir(Action::Errno(libc::EXDEV as u16))]);
+    shell.config.process.seccomp = Some(but([mkdir(Action::Errno(libc::EXDEV as u16))]));
     let (stdin, writer) = std::io::pipe()?;
     let mut io = Io::default();
     io.stdin = stdin.into();
@@ -153,7 +153,7 @@ fn only_the_exec_has_to_be_allowed() -> Outcome {
 
 fn a_program_that_is_missing_is_told_under_a_filter() -> Outcome {
     let mut shell = Shell::program(&["/no/such/program"])?;
-    shell.config.process.seccomp = but([mkdir(Action::KillProcess)]);
+    shell.config.process.seccomp = Some(but([mkdir(Action::KillProcess)]));
     let error = Container::run(&shell.config, Io::default()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Exec);
     assert!(error.to_string().contains("\"/no/such/program\""), "{error}");
@@ -166,9 +166,9 @@ fn asking(names: &[&str]) -> Result<(Option<Seccomp>, UnixListener, std::path::P
     let socket = UnixListener::bind(&path)?;
     let mut seccomp = but([Rule::new(names.iter().copied(), Action::Notify)]);
     let mut listener = Listener::new(&path);
-    listener.metadata = "{\"for\":\"me\"}".to_owned();
-    seccomp.as_mut().unwrap().listener = Some(listener);
-    Ok((seccomp, socket, path))
+    "{\"for\":\"me\"}".clone_into(&mut listener.metadata);
+    seccomp.listener = Some(listener);
+    Ok((Some(seccomp), socket, path))
 }
 
 fn a_listener_decides() -> Outcome {
@@ -177,7 +177,7 @@ fn a_listener_decides() -> Outcome {
         let (seccomp, socket, path) = asking(&["mkdir", "mkdirat"])?;
         shell.config.process.seccomp = seccomp;
         shell.config.process.no_new_privileges = no_new_privileges;
-        shell.config.hooks.told.id = "asked".to_owned();
+        "asked".clone_into(&mut shell.config.description.id);
         let agent = thread::spawn(move || {
             let (state, listener) = take(&socket);
             (state, decide(&listener, libc::EXDEV, 1))
@@ -276,10 +276,12 @@ fn a_listener_that_could_not_be_taken_is_refused() -> Outcome {
 
 fn hooks_are_filtered_as_the_program() -> Outcome {
     let mut shell = Shell::new("exit 0")?;
-    shell.config.process.seccomp = but([mkdir(Action::Errno(libc::EXDEV as u16))]);
-    let mut hook = libcontainer::Hook::default();
-    hook.path = "/bin/sh".into();
-    hook.args = ["sh", "-c", "PATH=/bin:/usr/bin mkdir /tmp/x"].map(str::to_owned).to_vec();
+    shell.config.process.seccomp = Some(but([mkdir(Action::Errno(libc::EXDEV as u16))]));
+    let hook = Hook {
+        path: "/bin/sh".into(),
+        args: ["sh", "-c", "PATH=/bin:/usr/bin mkdir /tmp/x"].map(str::to_owned).to_vec(),
+        ..Hook::default()
+    };
     shell.config.hooks.start_container = vec![hook];
     let error = Container::run(&shell.config, Io::default()).map(drop).unwrap_err();
     assert!(error.to_string().contains("cross-device"), "{error}");

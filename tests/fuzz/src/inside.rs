@@ -129,6 +129,7 @@ pub(crate) fn programs() -> Vec<Vec<u8>> {
         Op::Inherit { slot: a, number: 3 },
         Op::Close { slot: a },
         Op::Exec {
+            file: null,
             path: c"sh",
             arguments: strings,
             environment: Strings(b"PATH=/bin:/usr/bin\0"),
