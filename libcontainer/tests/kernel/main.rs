@@ -3,6 +3,7 @@
 
 mod cgroup;
 mod confine;
+mod docker;
 mod exec;
 mod factory;
 mod hostile;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         network::tests(),
         cgroup::tests(),
         confine::tests(),
+        docker::tests(),
         exec::tests(),
         factory::tests(),
     ];
