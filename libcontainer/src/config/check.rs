@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path};
 
+use super::destination::over_proc;
 use super::scheduling::mask;
 use super::{
     Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, NamespaceKind, Network, Process,
@@ -173,6 +174,9 @@ fn mounts(config: &Config, wrong: &mut Vec<String>) {
         }
         if let Err(error) = mount::Options::from_words(&mount.options) {
             wrong.push(format!("mount on {destination:?}: {error}"));
+        }
+        if let Some(why) = over_proc(mount) {
+            wrong.push(format!("mount on {destination:?}: {why}"));
         }
         let texts =
             [mount.source.to_string_lossy(), destination.to_string_lossy(), mount.kind.as_str().into()];

@@ -3,6 +3,7 @@
 mod capabilities;
 pub(crate) mod check;
 mod defaults;
+mod destination;
 pub(crate) mod scheduling;
 
 use std::collections::BTreeMap;

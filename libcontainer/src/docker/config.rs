@@ -104,7 +104,7 @@ fn process(dialect: Dialect, file: &Document, args: Vec<String>, asked: &mut Vec
     let profile = label("apparmor_profile", &file.apparmor_profile);
     Ok(Process {
         args,
-        env: environment(&file.environment),
+        env: file.environment.clone(),
         cwd: Path::new("/").join(&file.working_dir),
         user: user(file, asked),
         terminal: file.tty,
@@ -115,20 +115,6 @@ fn process(dialect: Dialect, file: &Document, args: Vec<String>, asked: &mut Vec
         selinux_label: label("process_label", &file.process_label),
         ..Process::default()
     })
-}
-
-/// Of a name that is there twice the last value counts.
-fn environment(variables: &[String]) -> Vec<String> {
-    let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
-    let mut environment: Vec<String> = Vec::with_capacity(variables.len());
-    for variable in variables {
-        let wanted = name(variable);
-        match environment.iter_mut().find(|known| name(known) == wanted) {
-            Some(known) => known.clone_from(variable),
-            None => environment.push(variable.clone()),
-        }
-    }
-    environment
 }
 
 fn user(file: &Document, asked: &mut Vec<String>) -> User {

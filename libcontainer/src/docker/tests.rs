@@ -44,6 +44,7 @@ fn permitted(config: &Config, name: &str) -> bool {
 
 #[test]
 fn each_dialect_is_recognised_and_can_be_planned() {
+    use NamespaceKind::{Ipc, Mount, Network, Pid, Uts};
     let files = [
         (NAMES, Dialect::V0_10),
         (V0_10, Dialect::V0_10),
@@ -57,7 +58,6 @@ fn each_dialect_is_recognised_and_can_be_planned() {
         let config = file.config("/rootfs", ["sh", "-c", "true"]).unwrap();
         assert_eq!((config.rootfs.to_str(), config.process.args.len()), (Some("/rootfs"), 3));
         assert_eq!(config.hostname.as_deref(), Some("box"));
-        use NamespaceKind::{Ipc, Mount, Network, Pid, Uts};
         assert_eq!(kinds(&config), [Mount, Uts, Ipc, Pid, Network]);
         crate::config::check::check(&config).unwrap();
         Plan::new(&config).unwrap();
@@ -353,7 +353,6 @@ fn who_runs_it_and_how() {
         config.process.rlimits.iter().map(|one| (one.kind.as_str(), one.soft, one.hard)).collect();
     assert_eq!(limits, [("RLIMIT_NOFILE", 1025, 1026), ("RLIMIT_CORE", 0, 0)]);
     assert_eq!(config.process.env.last().map(String::as_str), Some("FOO=last"));
-    assert_eq!(config.process.env.len(), 5);
     assert_eq!(parse(V1_4).unwrap().rootfs(), Some(PathBuf::from("/srv/rootfs")));
     assert_eq!(read(V0_11).process.user, User::Spec("daemon".to_owned()));
     assert_eq!(read(V0_10).process.cwd, Path::new("/etc"));

@@ -6,6 +6,7 @@ mod confine;
 mod docker;
 mod exec;
 mod factory;
+mod historical;
 mod hostile;
 mod life;
 mod mounts;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         docker::tests(),
         exec::tests(),
         factory::tests(),
+        historical::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
 }
