@@ -32,7 +32,7 @@ pub(super) fn container(
     network::set(&file.networks, &mut config, &mut asked)?;
     config.cgroup = cgroup(dialect, file, &config.devices, &mut asked)?;
     if config.no_pivot_root {
-        // As it was: such a host has nothing shared, and its mounts are wanted inside.
+        // The host's mounts were private to pivot the root, and slaves to change it.
         config.rootfs_propagation = Some(Propagation::Slave);
     }
     if asked.is_empty() {
@@ -49,16 +49,14 @@ pub(super) fn said(text: &str) -> Option<String> {
 // ---- namespaces ----
 
 fn namespaces(file: &Document, asked: &mut Vec<String>) -> Result<Vec<Namespace>> {
-    let new = |key: &str| Ok(Namespace { kind: kind(key)?, path: None });
+    let new = |kind| Namespace { kind, path: None };
     let mut namespaces: Vec<Namespace> = match &file.namespaces {
-        // Also one that is off must be one that we know.
-        Namespaces::Map(map) => map
-            .iter()
-            .map(|(key, on)| Ok((new(key)?, *on)))
-            .filter(|one: &Result<_>| one.as_ref().map_or(true, |(_, on)| *on))
-            .map(|one| one.map(|(namespace, _)| namespace))
-            .collect::<Result<_>>()?,
-        Namespaces::Keys(keys) => keys.iter().map(|key| new(key)).collect::<Result<_>>()?,
+        Namespaces::Map(map) => {
+            // Also one that is off must be one that we know.
+            let all = map.iter().map(|(key, on)| Ok((kind(key)?, *on))).collect::<Result<Vec<_>>>()?;
+            all.into_iter().filter(|(_, on)| *on).map(|(kind, _)| new(kind)).collect()
+        }
+        Namespaces::Keys(keys) => keys.iter().map(|key| Ok(new(kind(key)?))).collect::<Result<_>>()?,
         Namespaces::Paths(list) => list
             .iter()
             .map(|(key, path)| Ok(Namespace { kind: kind(key)?, path: said(path).map(PathBuf::from) }))

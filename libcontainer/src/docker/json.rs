@@ -9,10 +9,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Declares an object: its keys and what they hold. Keys that are not among them go to `_`, where there is
-/// one: their names, if they are asked for something.
+/// Declares an object: its keys and what they hold; and of which others the names are kept, in a field.
 macro_rules! object {
-    ($name:ident $expecting:literal { $($key:literal => $field:ident: $type:ty,)* } $($known:ident => $seen:ident)?) => {
+    ($name:ident $expecting:literal { $($key:literal => $field:ident: $type:ty,)* } $(kept $known:ident => $seen:ident)?) => {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub(super) struct $name {
             $(pub(super) $field: $type,)*
@@ -39,8 +38,10 @@ macro_rules! object {
                             match key.as_str() {
                                 $($key => set(&mut map, $key, &mut object.$field)?,)*
                                 _ => {
-                                    map.next_value::<IgnoredAny>()?;
-                                    $(if $known.contains(&key.as_str()) { object.$seen.push(key) })?
+                                    let _value = map.next_value::<Option<IgnoredAny>>()?;
+                                    $(if _value.is_some() && $known.contains(&key.as_str()) {
+                                        object.$seen.push(key);
+                                    })?
                                 }
                             }
                         }
@@ -67,16 +68,16 @@ fn set<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     Ok(())
 }
 
-/// Keys that the first weeks' format or libcontainer 2 has, and this one never had: what they ask for must
-/// not be passed over.
-const FOREIGN: [&str; 18] = [
-    "apparmorprofile",
-    "args",
+/// Keys of the format of the first weeks, of libcontainer 2 and of OCI bundles, in small letters: what they ask
+/// for must not be passed over.
+const FOREIGN: [&str; 16] = [
     "command",
     "devices",
     "gid_mappings",
+    "linux",
     "mask_paths",
     "network",
+    "ociversion",
     "parent_death_signal",
     "privatefs",
     "process",
@@ -84,10 +85,8 @@ const FOREIGN: [&str; 18] = [
     "readonlyfs",
     "rootfs",
     "seccomp",
-    "sysctl",
     "system_properties",
     "uid_mappings",
-    "version",
 ];
 
 object!(Document "a container.json" {
@@ -117,7 +116,7 @@ object!(Document "a container.json" {
     "rlimits" => rlimits: Vec<Rlimit>,
     "ipc" => ipc: String,
     "additional_groups" => additional_groups: Vec<u32>,
-} FOREIGN => foreign);
+} kept FOREIGN => foreign);
 
 object!(MountConfig "a mount_config" {
     "no_pivot_root" => no_pivot_root: bool,

@@ -31,7 +31,7 @@
 //! | a mount without a type | is a bind | is refused | is refused |
 //! | devices | the six of every container | the same | those, and `device_nodes` |
 //! | what `allowed_devices` absent in `cgroups` means | the fixed list | the fixed list | none |
-//! | `restrictions` of `context` | `/proc` and `/sys` read-only, `/proc/kcore` hidden | the same | `/sys` and of `/proc` what changes the machine read-only, `/proc/kcore` hidden; later called `restrict_sys` |
+//! | `restrictions` of `context`, whatever its text | `/proc` and `/sys` read-only, `/proc/kcore` hidden | the same | `/sys` and of `/proc` what changes the machine read-only, `/proc/kcore` hidden; later called `restrict_sys` |
 //! | `routes` | | | yes |
 //!
 //! From libcontainer 1.1 on `mount_config` has `mounts`, `device_nodes`, `readonly_fs`, `no_pivot_root`,
@@ -44,6 +44,9 @@
 //! that nobody ever knew are passed over. Keys of the formats before and after (`command`, `seccomp`,
 //! `mask_paths`, ...) are an error that names them, and so is what this crate can't do: a container never
 //! runs with less protection than its file asks for.
+//!
+//! A list of what is dropped keeps everything else of 2014, and without such a list the first two dialects keep
+//! all of it. Fields have no default of ours: what isn't restricted in the file isn't restricted.
 //!
 //! Passed over are a loopback interface's `address`, `gateway` and `mtu` (2014 didn't look at the first two,
 //! and the third shields nothing), `pivot_dir` (the root changes without a directory), and `slice` (the

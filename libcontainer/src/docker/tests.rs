@@ -139,6 +139,8 @@ fn keys_of_two_dialects_are_refused() {
 fn keys_of_other_formats_are_named_and_unknown_ones_passed_over() {
     refused(r#""seccomp": {}, "Mask_Paths": ["/x"]"#, ErrorKind::Unsupported, "seccomp, mask_paths");
     refused(r#""command": {"args": ["sh"]}"#, ErrorKind::Unsupported, "command");
+    refused(r#""ociVersion": "1.0.0", "linux": {}"#, ErrorKind::Unsupported, "ociversion, linux");
+    with(r#""seccomp": null"#).unwrap();
     with(r#""future": {"a": [1, {}]}, "hostname": null, "TTY": true"#)
         .map(|config| assert!(config.process.terminal && config.hostname.is_none()))
         .unwrap();

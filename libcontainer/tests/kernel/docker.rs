@@ -32,7 +32,8 @@ const V0_11: &str = include_str!("../fixtures/container-json/v0.11.json");
 const V1_0: &str = include_str!("../fixtures/container-json/v1.0.json");
 const V1_4: &str = include_str!("../fixtures/container-json/v1.4.json");
 
-/// A file's container on this machine: its folders of the host and its control group are ours.
+/// A file's container on this machine: its folders of the host and its control group are ours. The group has
+/// no parent, which would stay.
 struct Asked {
     shell: Shell,
     outside: Rootfs,
