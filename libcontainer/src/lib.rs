@@ -27,12 +27,13 @@
 //! | containers with names, found by other processes | [`Factory`] |
 //! | OCI bundles | [`oci`] |
 //! | which system calls may be made | [`seccomp`] |
+//! | `container.json` of 2014 | [`docker`] |
 //!
 //! # Names of 2014
 //!
 //! | Docker's `pkg/libcontainer` | here | mended |
 //! |---|---|---|
-//! | `Container` (container.json) | [`Config`] | the sample of its own version could not be read |
+//! | `Container` (container.json) | [`Config`]; [`docker`] reads the file | the sample of its own version could not be read |
 //! | `namespaces.Exec` | [`Container::run`] | the child's errors never reached the parent |
 //! | `namespaces.ExecIn` | [`Container::exec`] | joined namespaces in directory order, leaked descriptors |
 //! | `SyncPipe` | inside | one way only, and write errors were dropped |
@@ -43,6 +44,7 @@
 
 mod config;
 mod container;
+pub mod docker;
 mod error;
 mod factory;
 #[cfg(fuzzing)]

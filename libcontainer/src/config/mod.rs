@@ -3,6 +3,7 @@
 mod capabilities;
 pub(crate) mod check;
 mod defaults;
+mod destination;
 mod hooks;
 mod rdt;
 pub(crate) mod scheduling;
@@ -460,29 +461,30 @@ pub struct Rlimit {
 }
 
 impl Rlimit {
+    /// The names at the places of their numbers, without `RLIMIT_` (include/uapi/asm-generic/resource.h).
+    pub(crate) const NAMES: [&str; 16] = [
+        "CPU",
+        "FSIZE",
+        "DATA",
+        "STACK",
+        "CORE",
+        "RSS",
+        "NPROC",
+        "NOFILE",
+        "MEMLOCK",
+        "AS",
+        "LOCKS",
+        "SIGPENDING",
+        "MSGQUEUE",
+        "NICE",
+        "RTPRIO",
+        "RTTIME",
+    ];
+
     /// Returns the kernel's number for the resource.
     pub(crate) fn resource(&self) -> Option<u32> {
-        // include/uapi/asm-generic/resource.h
-        const NAMES: [&str; 16] = [
-            "CPU",
-            "FSIZE",
-            "DATA",
-            "STACK",
-            "CORE",
-            "RSS",
-            "NPROC",
-            "NOFILE",
-            "MEMLOCK",
-            "AS",
-            "LOCKS",
-            "SIGPENDING",
-            "MSGQUEUE",
-            "NICE",
-            "RTPRIO",
-            "RTTIME",
-        ];
         let name = self.kind.strip_prefix("RLIMIT_")?;
-        NAMES.iter().position(|&known| known == name).map(|number| number as u32)
+        Self::NAMES.iter().position(|&known| known == name).map(|number| number as u32)
     }
 }
 

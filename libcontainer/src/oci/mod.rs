@@ -155,7 +155,7 @@ impl Bundle {
 }
 
 /// Reads a file that must be small and of the plain kind: a FIFO would keep us waiting.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("is not a regular file"));

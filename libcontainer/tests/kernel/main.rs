@@ -4,8 +4,10 @@
 mod agent;
 mod cgroup;
 mod confine;
+mod docker;
 mod exec;
 mod factory;
+mod historical;
 mod hooks;
 mod hostile;
 mod life;
@@ -40,8 +42,10 @@ fn main() -> ExitCode {
         network::tests(),
         cgroup::tests(),
         confine::tests(),
+        docker::tests(),
         exec::tests(),
         factory::tests(),
+        historical::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
 }
