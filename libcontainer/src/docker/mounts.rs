@@ -115,7 +115,9 @@ fn own(
     }
     let destination = Path::new("/").join(&mount.destination);
     if kind == "tmpfs" {
-        let tmpfs = Mount { destination, ..filesystem("", "tmpfs", "tmpfs", &PLAIN) };
+        let mut tmpfs = Mount { destination, ..filesystem("", "tmpfs", "tmpfs", &PLAIN) };
+        // The kernel's own, whatever lay there.
+        tmpfs.options.push("mode=1777".to_owned());
         return Ok(Some(labelled(tmpfs, label)));
     }
     if kind != "bind" {

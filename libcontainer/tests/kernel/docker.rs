@@ -22,7 +22,7 @@ crate::tests!(
     a_network_namespace_is_joined,
     an_ipc_namespace_is_joined,
     a_root_that_is_not_pivoted_gets_the_hosts_mounts,
-    a_mount_label_without_selinux_is_told,
+    a_mount_label_of_2014_without_selinux_is_told,
     an_ordinary_user_runs_one_too,
 );
 
@@ -347,7 +347,7 @@ fn a_root_that_is_not_pivoted_gets_the_hosts_mounts() -> Outcome {
     Ok(())
 }
 
-fn a_mount_label_without_selinux_is_told() -> Outcome {
+fn a_mount_label_of_2014_without_selinux_is_told() -> Outcome {
     grounds::root()?;
     if Path::new("/sys/fs/selinux/enforce").exists() {
         return Err(ignored("SELinux is on"));
