@@ -235,7 +235,7 @@ fn binds_are_read_only_unless_writable() {
     let config = read(V0_10);
     assert_eq!(options(&config, "/data"), ["rbind", "private"]);
     assert_eq!(options(&config, "/shown"), ["rbind", "ro"]);
-    assert_eq!(options(&read(V1_4), "/tmp"), ["nosuid", "noexec", "nodev"]);
+    assert_eq!(options(&read(V1_4), "/tmp"), ["nosuid", "noexec", "nodev", "mode=1777"]);
 }
 
 #[test]
