@@ -6,6 +6,7 @@ mod confine;
 mod docker;
 mod exec;
 mod factory;
+mod first;
 mod historical;
 mod hostile;
 mod life;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         docker::tests(),
         exec::tests(),
         factory::tests(),
+        first::tests(),
         historical::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
