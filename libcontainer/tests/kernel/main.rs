@@ -7,6 +7,7 @@ mod confine;
 mod docker;
 mod exec;
 mod factory;
+mod first;
 mod historical;
 mod hooks;
 mod hostile;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         docker::tests(),
         exec::tests(),
         factory::tests(),
+        first::tests(),
         historical::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
