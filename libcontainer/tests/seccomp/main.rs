@@ -178,7 +178,7 @@ fn in_time(
     let seccomp = seccomp.clone();
     // The thread ends with the process of this test.
     thread::spawn(move || send.send(library.compile(&seccomp, native, search)));
-    receive.recv_timeout(Duration::from_secs(5)).ok()
+    receive.recv_timeout(Duration::from_secs(2)).ok()
 }
 
 /// Returns rules that name no argument twice and mean the same together.
@@ -272,33 +272,35 @@ fn random_profiles_are_what_libseccomp_makes_of_them_4() -> Outcome {
     random_profiles(4)
 }
 
-/// A quarter of a thousand.
+/// A quarter of a thousand, so that processors share the work; fewer where programs are slow.
 fn random_profiles(seed: u64) -> Outcome {
-    let (library, native) = (library()?, native()?);
+    let (library, native, profiles) = (library()?, native()?, grounds::times(250));
     let archs = listable(library, native);
     let names = names(library, &archs);
     assert!(names.len() > 300, "{}", names.len());
     let mut random = Random(seed << 32 | 0x5eed);
     let (mut refused, mut disputed, mut faulty) = (0, 0, 0);
-    for round in 0..250 {
-        // Every third profile has rules that may disagree.
-        let may_disagree = round % 3 == 0;
+    let mut compared = 0;
+    while compared < profiles {
+        // Every third profile has rules that may disagree: some of these the library refuses.
+        let may_disagree = (compared + refused) % 3 == 0;
         let seccomp = random::profile(&mut random, &names, &archs, may_disagree);
         let search = random.of(&[Search::Linear, Search::Tree]);
-        match Compared::new(library, native, &seccomp, search) {
-            Some(mut compared) => {
-                compared.all(&mut random, 12);
-                assert!(may_disagree || compared.disputes == 0, "{seccomp:?}");
-                disputed += usize::from(compared.disputes > 0);
-                faulty += usize::from(compared.faults > 0);
-            }
-            None => refused += 1,
-        }
+        let Some(mut both) = Compared::new(library, native, &seccomp, search) else {
+            refused += 1;
+            continue;
+        };
+        both.all(&mut random, 12);
+        assert!(may_disagree || both.disputes == 0, "{seccomp:?}");
+        disputed += usize::from(both.disputes > 0);
+        faulty += usize::from(both.faults > 0);
+        compared += 1;
     }
     println!(
         "libseccomp refuses {refused}, decides {disputed} otherwise, is at odds with itself in {faulty}"
     );
-    assert!(refused < 50 && disputed < 50 && faulty < 50, "{refused} {disputed} {faulty}");
+    let few = profiles.div_ceil(4);
+    assert!(refused < few && disputed < few && faulty < few, "{refused} {disputed} {faulty}");
     Ok(())
 }
 
@@ -377,6 +379,8 @@ fn the_numbers_are_libseccomps() -> Outcome {
     let library = library()?;
     let mut compared = 0;
     for arch in Arch::ALL.into_iter().filter(|arch| library.token(*arch) != 0) {
+        // x32 is the kernel's x86_64, and the library has a number of its own for it.
+        assert!(arch == Arch::X32 || arch.audit() == library.token(arch), "{arch:?}");
         for name in seccomp::names() {
             // Where it has none, its tables may be older; and older ones had 32-bit numbers for parisc64.
             if arch == Arch::Parisc64 && number(name, arch).is_none() {
