@@ -112,7 +112,7 @@ fn grouped(mut shell: Shell) -> Result<Shell, Stop> {
     grounds::root()?;
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = PathBuf::from(format!("libcontainer-historical-{}-{number}", std::process::id()));
-    shell.config.cgroup = Some(Cgroup { path, ..Cgroup::default() });
+    shell.config.cgroup = Some(Cgroup::new(path));
     match Container::create(&shell.config, Io::default()) {
         Ok(container) => container.delete()?,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(ignored(error)),
