@@ -4,6 +4,7 @@
 mod agent;
 mod cgroup;
 mod confine;
+mod events;
 mod exec;
 mod factory;
 mod hooks;
@@ -13,6 +14,7 @@ mod mapped;
 mod mounts;
 mod namespaces;
 mod network;
+mod pause;
 mod process;
 mod seccomp;
 mod serving;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         confine::tests(),
         exec::tests(),
         factory::tests(),
+        events::tests(),
+        pause::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
 }
