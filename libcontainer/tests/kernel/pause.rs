@@ -153,6 +153,8 @@ fn interfaces_are_counted_inside() -> Outcome {
     let mut shell = Shell::program(&["sleep", "100"])?;
     shell.config.namespaces.retain(|one| one.kind != libcontainer::NamespaceKind::Network);
     shell.config.networks.clear();
+    // An ordinary user may mount it for a network namespace of their own only.
+    shell.config.mounts.retain(|mount| !mount.destination.starts_with("/sys"));
     let shared = Container::run(&shell.config, Io::default())?;
     assert!(shared.stats()?.network.is_none());
     Ok(())
