@@ -402,7 +402,10 @@ impl Container {
         }?;
         // A frozen process of v1 doesn't die before it goes on; with all others it would do so for nobody.
         match &self.cgroup {
-            Some(cgroup) if signal == libc::SIGKILL && cgroup.frozen().unwrap_or(false) => Ok(cgroup.thaw()?),
+            Some(cgroup) if signal == libc::SIGKILL && cgroup.frozen().unwrap_or(false) => {
+                let thawed = cgroup.thaw();
+                if cgroup.exists() { Ok(thawed?) } else { Ok(()) }
+            }
             _ => Ok(()),
         }
     }

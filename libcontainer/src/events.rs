@@ -128,7 +128,8 @@ impl Begin {
             Begin::Told(told) => is_readable(told.as_fd()),
             Begin::Home(home, changes) => {
                 drain(changes)?;
-                Ok(home.is_started() && home.exists() && !home.has_failed())
+                // In this order: what tells of a failure or of a removal is there before the other is gone.
+                Ok(home.is_started() && home.has_state() && !home.has_failed())
             }
         }
     }

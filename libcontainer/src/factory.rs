@@ -372,6 +372,11 @@ impl Home {
         self.folder.is_dir()
     }
 
+    /// Returns whether its state is there: the first thing that goes when it is removed.
+    pub(crate) fn has_state(&self) -> bool {
+        self.state_file().exists()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -387,6 +392,8 @@ impl Home {
 
     /// Removes the folder.
     pub(crate) fn remove(&self) -> Result<()> {
+        // First, so that the start's socket is never gone before it without a start.
+        let _ = fs::remove_file(self.state_file());
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io(format_args!("remove folder {:?}", self.folder), &error).at(&self.folder))

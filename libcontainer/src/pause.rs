@@ -1,5 +1,6 @@
 //! A container that runs: paused and resumed, limited anew, signalled as a whole.
 
+use std::io;
 use std::os::fd::AsFd;
 
 use cgroups::{Adjusted, Cgroup, Resources};
@@ -132,18 +133,25 @@ impl Container {
 /// Signals processes that can't end meanwhile, but by SIGKILL.
 fn send(cgroup: &Cgroup, signal: i32) -> Result<()> {
     for pid in cgroup.all_pids()? {
-        let sent = sys::pidfd_open(pid).and_then(|pidfd| sys::pidfd_send_signal(pidfd.as_fd(), signal));
-        match sent {
+        let failed =
+            |error: &io::Error| Error::io(format_args!("send signal {signal} to process {pid}"), error);
+        if pid == 0 {
+            let text = format!(
+                "send signal {signal}: the cgroup has a process that this PID namespace doesn't show"
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        let pidfd = match sys::pidfd_open(pid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
+            pidfd => pidfd.map_err(|error| failed(&error))?,
+        };
+        match sys::pidfd_send_signal(pidfd.as_fd(), signal) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 let text = format!("signal {signal}: there is no such signal");
                 return Err(Error::new(ErrorKind::InvalidConfig, text));
             }
-            sent => {
-                sent.map_err(|error| {
-                    Error::io(format_args!("send signal {signal} to process {pid}"), &error)
-                })?;
-            }
+            sent => sent.map_err(|error| failed(&error))?,
         }
     }
     Ok(())

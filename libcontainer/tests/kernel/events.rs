@@ -14,10 +14,11 @@ crate::tests!(
     a_life_is_told_in_order,
     every_watcher_is_told_and_the_maker_still_waits,
     a_failed_start_is_no_start,
+    a_deletion_is_no_start,
     a_pause_is_told_whoever_made_it,
     a_kill_for_lack_of_memory_is_told_before_the_end,
     the_descriptor_is_readable_when_there_is_something,
-    another_process_is_told_the_status,
+    a_status_that_was_waited_for_is_still_told,
     who_is_gone_cannot_be_watched,
 );
 
@@ -89,6 +90,21 @@ fn a_failed_start_is_no_start() -> Outcome {
     Ok(())
 }
 
+fn a_deletion_is_no_start() -> Outcome {
+    let folder = Rootfs::new()?;
+    let factory = Factory::new(folder.path().join("tmp/containers"))?;
+    let shell = Shell::program(&["sleep", "100"])?;
+    for _ in 0..8 {
+        let made = factory.create("web", &shell.config, Io::default())?;
+        let events = factory.load("web")?.events()?;
+        let watcher = std::thread::spawn(|| events.collect::<Result<Vec<_>, _>>());
+        made.delete()?;
+        let told = watcher.join().expect("no panic")?;
+        assert!(matches!(told[..], [Event::Exited(_)]), "{told:?}");
+    }
+    Ok(())
+}
+
 fn a_pause_is_told_whoever_made_it() -> Outcome {
     let shell = confined("sleep 100 & wait")?;
     let container = Container::run(&shell.config, Io::default())?;
@@ -138,8 +154,7 @@ fn the_descriptor_is_readable_when_there_is_something() -> Outcome {
     Ok(())
 }
 
-/// A watcher that is not the maker: this test forks no embedder, but asks what a stranger's child would be told.
-fn another_process_is_told_the_status() -> Outcome {
+fn a_status_that_was_waited_for_is_still_told() -> Outcome {
     let shell = Shell::program(&["sleep", "100"])?;
     let mut container = Container::run(&shell.config, Io::default())?;
     let mut events = container.events()?;
