@@ -2,14 +2,16 @@
 
 use std::io::ErrorKind as IoKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use cgroups::Cgroup;
 use nix::poll::PollTimeout;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::config::{Config, Process};
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::{Begin as Begun, Events};
 use crate::factory::Home;
 use crate::launch::{self, Begin, Created, Failure, Sync};
 use crate::plan::Plan;
@@ -32,7 +34,7 @@ pub enum Status {
     Created,
     /// Its program runs.
     Running,
-    /// All of its processes are frozen.
+    /// All of its processes are frozen, whether it was started or not.
     Paused,
     /// Its first process has ended.
     Stopped,
@@ -71,6 +73,8 @@ pub struct Container {
     ended: Option<ExitStatus>,
     /// Those that joined by this value and were not waited for yet.
     joined: Mutex<Vec<Arc<Joined>>>,
+    /// Tells those who watch that the program was started.
+    told: OnceLock<Arc<EventFd>>,
 }
 
 /// The first process.
@@ -135,6 +139,7 @@ impl Container {
             home,
             ended: None,
             joined: Mutex::default(),
+            told: OnceLock::new(),
         }
     }
 
@@ -157,6 +162,7 @@ impl Container {
             home: Some(home),
             ended: None,
             joined: Mutex::default(),
+            told: OnceLock::new(),
         }
     }
 
@@ -172,6 +178,9 @@ impl Container {
             let text = format!("container {:?}: is still being made", home.id());
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
+        if self.cgroup.as_ref().is_some_and(|cgroup| cgroup.frozen().unwrap_or(false)) {
+            return Err(Error::new(ErrorKind::InvalidState, "cannot start a paused container"));
+        }
         let hooks = &self.config.hooks;
         if hooks.start_container.is_empty() && hooks.poststart.is_empty() {
             return self.start_program();
@@ -185,7 +194,7 @@ impl Container {
         if started.as_ref().is_err_and(|error| error.kind() == ErrorKind::Hook) {
             self.kill()?;
             self.start = Start::Done;
-            self.home.as_ref().inspect(|home| home.started());
+            self.home.as_ref().inspect(|home| home.failed());
         }
         started
     }
@@ -215,7 +224,10 @@ impl Container {
                 let mut sync = home.connect()?.with_patience(PATIENCE);
                 let explain = |failure: &Failure| failure.explain_step(format_args!("execute {program:?}"));
                 let started = sync.executed(init.pidfd.as_fd(), &explain, &decided);
-                home.started();
+                match &started {
+                    Err(error) if error.kind() == ErrorKind::Exec => home.failed(),
+                    _ => home.started(),
+                }
                 // Somebody else's connection was taken, or it ended unstarted: ours was never answered.
                 started.map_err(|error| match (error.kind(), error.raw_os_error()) {
                     (ErrorKind::System, None) => home.refused(),
@@ -224,6 +236,9 @@ impl Container {
             }
         };
         self.start = Start::Done;
+        if let (Ok(()), Some(told)) = (&started, self.told.get()) {
+            let _ = told.write(1); // it can't be full
+        }
         started
     }
 
@@ -313,11 +328,12 @@ impl Container {
         if self.is_being_made() {
             return Ok(Status::Creating);
         }
-        if !self.is_started() {
-            return Ok(Status::Created);
-        }
         let frozen = self.cgroup.as_ref().map(Cgroup::frozen).transpose()?;
-        Ok(if frozen == Some(true) { Status::Paused } else { Status::Running })
+        Ok(match frozen {
+            Some(true) => Status::Paused,
+            _ if self.is_started() => Status::Running,
+            _ => Status::Created,
+        })
     }
 
     /// Starts another process in the container and waits until its program runs.
@@ -341,12 +357,15 @@ impl Container {
     /// [`InvalidState`](ErrorKind::InvalidState) where the container doesn't run or is paused,
     /// [`Exec`](ErrorKind::Exec) where the program can't be executed.
     pub fn exec(&self, process: &Process, io: Io) -> Result<Child> {
-        match self.status()? {
-            Status::Running | Status::Created => {}
-            status => {
-                let text = format!("cannot exec in a {status} container");
-                return Err(Error::new(ErrorKind::InvalidState, text));
-            }
+        self.exec_in(process, io, &[Status::Running, Status::Created])
+    }
+
+    /// Starts another process where the container is in one of these states.
+    pub(crate) fn exec_in(&self, process: &Process, io: Io, fit: &[Status]) -> Result<Child> {
+        let status = self.status()?;
+        if !fit.contains(&status) {
+            let text = format!("cannot exec in a {status} container");
+            return Err(Error::new(ErrorKind::InvalidState, text));
         }
         let child = launch::enter(&self.target()?, process, io)?;
         self.joined.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&child.joined));
@@ -365,7 +384,8 @@ impl Container {
         })
     }
 
-    /// Sends a signal to the first process.
+    /// Sends a signal to the first process. In a paused container it waits until that is resumed, but for SIGKILL,
+    /// which resumes it.
     ///
     /// # Errors
     ///
@@ -379,44 +399,42 @@ impl Container {
                 format_args!("signal {signal}: there is no such signal"),
             )),
             sent => sent.map_err(|error| Error::io(format_args!("send signal {signal}"), &error)),
+        }?;
+        // A frozen process of v1 doesn't die before it goes on; with all others it would do so for nobody.
+        match &self.cgroup {
+            Some(cgroup) if signal == libc::SIGKILL && cgroup.frozen().unwrap_or(false) => {
+                let thawed = cgroup.thaw();
+                if cgroup.exists() { Ok(thawed?) } else { Ok(()) }
+            }
+            _ => Ok(()),
         }
     }
 
-    /// Freezes all processes; the container must have a cgroup.
+    /// Watches what happens to the container from here on; see [`Events`].
     ///
     /// # Errors
     ///
-    /// [`InvalidState`](ErrorKind::InvalidState) where the container doesn't run or has no cgroup.
-    pub fn pause(&self) -> Result<()> {
-        Ok(self.live_cgroup("pause")?.freeze()?)
+    /// [`InvalidState`](ErrorKind::InvalidState) where it doesn't run any more.
+    pub fn events(&self) -> Result<Events> {
+        let init = self.init().ok_or_else(launch::not_running)?;
+        let begin = match (&self.start, &self.home) {
+            (Start::Word { .. }, _) => Begun::Told(self.told()?),
+            (Start::Connection, Some(home)) if !home.is_started() => Begun::at(home.again())?,
+            _ => Begun::Known,
+        };
+        Events::new(init, begin, self.cgroup.as_ref().filter(|_| self.inhabited))
     }
 
-    /// Lets frozen processes go on.
-    ///
-    /// # Errors
-    ///
-    /// As [`Container::pause`].
-    pub fn resume(&self) -> Result<()> {
-        Ok(self.live_cgroup("resume")?.thaw()?)
+    /// Returns the descriptor that tells of the start, made when it is first asked for.
+    fn told(&self) -> Result<Arc<EventFd>> {
+        let told = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|errno| Error::errno("watch container", errno))?;
+        Ok(Arc::clone(self.told.get_or_init(|| Arc::new(told))))
     }
 
-    fn live_cgroup(&self, what: &str) -> Result<&Cgroup> {
-        if !self.is_alive()? {
-            return Err(launch::not_running());
-        }
-        let none =
-            || Error::new(ErrorKind::InvalidState, format_args!("{what}: the container has no cgroup"));
-        self.cgroup.as_ref().ok_or_else(none)
-    }
-
-    /// Returns what the container uses.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidState`](ErrorKind::InvalidState) where it has no cgroup.
-    pub fn stats(&self) -> Result<cgroups::Stats> {
-        let none = || Error::new(ErrorKind::InvalidState, "stats: the container has no cgroup");
-        Ok(self.cgroup.as_ref().ok_or_else(none)?.stats()?)
+    /// Returns the first process, while it was not waited for.
+    pub(crate) fn init(&self) -> Option<&Init> {
+        self.init.as_ref().filter(|_| self.ended.is_none())
     }
 
     /// Returns the numbers of all processes, in the caller's PID namespace. Without a cgroup only the

@@ -29,6 +29,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The caller may not do this.
     PermissionDenied,
+    /// What was written down about a container is cut off, or garbage.
+    Malformed,
     /// The container is not in the state that this needs.
     InvalidState,
     /// The program could not be executed.

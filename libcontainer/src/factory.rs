@@ -108,7 +108,8 @@ impl Factory {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) where there is none.
+    /// [`NotFound`](ErrorKind::NotFound) where there is none, [`Malformed`](ErrorKind::Malformed) where its state
+    /// file is cut off or garbage: see [`Factory::discard`].
     pub fn load(&self, id: &str) -> Result<Container> {
         let home = Home::at(&self.root, id)?;
         let state = match State::read(&home.state_file())? {
@@ -117,10 +118,7 @@ impl Factory {
                 // Its maker was killed before it could write anything: there is nothing but the folder.
                 return Ok(Container::found(Config::default(), None, None, false, home));
             }
-            None => {
-                let text = format!("container {id:?}: does not exist");
-                return Err(Error::new(ErrorKind::NotFound, text).at(&home.folder));
-            }
+            None => return Err(home.absent()),
         };
         let init = state.init.map(Init::find).transpose()?.flatten();
         let cgroup = if state.cgroup.is_empty() { None } else { Some(Cgroup::open(state.cgroup)?) };
@@ -130,6 +128,54 @@ impl Factory {
     /// Returns whether there is a container of this name.
     pub fn exists(&self, id: &str) -> Result<bool> {
         Ok(Home::at(&self.root, id)?.folder.is_dir())
+    }
+
+    /// Finds all containers, sorted by their names. One that can't be loaded is told, and hinders no other.
+    ///
+    /// ```no_run
+    /// # fn main() -> libcontainer::Result<()> {
+    /// for (id, container) in libcontainer::Factory::new("/run/my-daemon")?.containers()? {
+    ///     match container.and_then(|container| container.status()) {
+    ///         Ok(status) => println!("{id}: {status}"),
+    ///         Err(error) => println!("{id}: {error}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What reading the folder was answered.
+    pub fn containers(&self) -> Result<Vec<(String, Result<Container>)>> {
+        let found = self.list()?.into_iter().filter_map(|id| match self.load(&id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None, // deleted meanwhile
+            found => Some((id, found)),
+        });
+        Ok(found.collect())
+    }
+
+    /// Removes the home of a container of which the state can't be read any more. Nothing tells then which
+    /// processes and which cgroup were its own: what there still is of them, stays.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](ErrorKind::InvalidState) where its state can be read: load it, and
+    /// [delete](Container::delete) it. [`NotFound`](ErrorKind::NotFound) where there is none.
+    pub fn discard(&self, id: &str) -> Result<()> {
+        let home = Home::at(&self.root, id)?;
+        if !home.exists() {
+            return Err(home.absent());
+        }
+        let _lock = home.lock()?;
+        match home.state() {
+            Err(error) if error.kind() == ErrorKind::Malformed => home.remove(),
+            Err(error) => Err(error),
+            Ok(_) => {
+                let text = format!("container {id:?}: its state can be read; load and delete it");
+                Err(Error::new(ErrorKind::InvalidState, text))
+            }
+        }
     }
 
     /// Returns the names of all containers, sorted.
@@ -214,6 +260,11 @@ impl Home {
     fn keep(mut self) -> Home {
         self.temporary = false;
         self
+    }
+
+    fn absent(&self) -> Error {
+        let text = format!("container {:?}: does not exist", self.id);
+        Error::new(ErrorKind::NotFound, text).at(&self.folder)
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -307,12 +358,42 @@ impl Home {
         !self.start_socket().exists()
     }
 
+    /// Notes that the start failed, for those who watch.
+    pub(crate) fn failed(&self) {
+        let _ = File::create(self.folder.join("failed"));
+        self.started();
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.folder.join("failed").exists()
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.folder.is_dir()
+    }
+
+    /// Returns whether its state is there: the first thing that goes when it is removed.
+    pub(crate) fn has_state(&self) -> bool {
+        self.state_file().exists()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the same home for another owner.
+    pub(crate) fn again(&self) -> Home {
+        Home { id: self.id.clone(), folder: self.folder.clone(), temporary: false }
+    }
+
     pub(crate) fn started(&self) {
         let _ = fs::remove_file(self.start_socket());
     }
 
     /// Removes the folder.
     pub(crate) fn remove(&self) -> Result<()> {
+        // First, so that the start's socket is never gone before it without a start.
+        let _ = fs::remove_file(self.state_file());
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io(format_args!("remove folder {:?}", self.folder), &error).at(&self.folder))

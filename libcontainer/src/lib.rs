@@ -25,6 +25,7 @@
 //! | what a container is | [`Config`], plain data; [`Config::new`] for the usual one, [`Config::rootless`] for ordinary users |
 //! | one container, as a value | [`Container`] |
 //! | containers with names, found by other processes | [`Factory`] |
+//! | what happens to a container, and what it uses | [`Events`], [`Stats`] |
 //! | OCI bundles | [`oci`] |
 //! | which system calls may be made | [`seccomp`] |
 //! | `container.json` of 2014 | [`docker`] |
@@ -46,6 +47,7 @@ mod config;
 mod container;
 pub mod docker;
 mod error;
+mod events;
 mod factory;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -54,6 +56,7 @@ pub mod fuzz;
 mod inside;
 mod launch;
 pub mod oci;
+mod pause;
 mod plan;
 mod process;
 #[allow(dead_code, missing_docs, unreachable_pub)]
@@ -63,6 +66,7 @@ mod program;
 mod raw;
 pub mod seccomp;
 mod state;
+mod stats;
 mod sys;
 
 pub use config::{
@@ -73,6 +77,8 @@ pub use config::{
 };
 pub use container::{Container, Status};
 pub use error::{Error, ErrorKind, Result};
+pub use events::{Event, Events};
 pub use factory::Factory;
 pub use plan::Plan;
 pub use process::{Child, ExitStatus, Io, Stdio};
+pub use stats::{Interface, Stats, Traffic};

@@ -69,7 +69,7 @@ impl State {
                 .map_err(|error| failed(&error))?,
         };
         let state = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(ErrorKind::System, format_args!("read {}: {error}", file.display())).at(file)
+            Error::new(ErrorKind::Malformed, format_args!("read {}: {error}", file.display())).at(file)
         })?;
         Ok(Some(state))
     }

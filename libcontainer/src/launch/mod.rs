@@ -18,6 +18,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 pub(crate) use create::{Begin, Created, create};
 pub(crate) use enter::{Target, decided, enter, not_running};
@@ -45,6 +46,42 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<ExitStatus> {
             Err(error) => return Err(Error::io("wait for process", &error)),
         }
     }
+}
+
+/// Returns how a process ended that has ended, and leaves the answer to whoever waits for it.
+pub(crate) fn peek(pid: u32, pidfd: BorrowedFd<'_>) -> Result<ExitStatus> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    match waitid(Id::PIDFd(pidfd), flags) {
+        Ok(WaitStatus::Exited(_, code)) => return Ok(ExitStatus::Exited(code)),
+        Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(ExitStatus::Signaled(signal as i32)),
+        Ok(_) | Err(Errno::ECHILD) => {}
+        Err(errno) => return Err(Error::errno(format_args!("look at process {pid}"), errno)),
+    }
+    // Another's child. Before it was waited for procfs tells, if it may be looked at; then the handle does.
+    let status = zombie(pid, pidfd).or_else(|| sys::pidfd_exit_status(pidfd));
+    Ok(status.map_or(ExitStatus::Unknown, ExitStatus::from_wait))
+}
+
+/// Returns the wait status of a process that nobody has waited for yet.
+fn zombie(pid: u32, pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // As long as the handle's process can be reached, the number was still its own.
+    sys::pidfd_send_signal(pidfd, 0).ok()?;
+    // To whom it is hidden it reads as 0. The link is forbidden to the same, and absent of a dead process.
+    let allowed = || {
+        std::fs::read_link(format!("/proc/{pid}/exe"))
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    exit_code(&line).filter(|code| *code != 0 || allowed())
+}
+
+/// Reads the wait status of a process that is dead.
+fn exit_code(line: &str) -> Option<i32> {
+    let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace();
+    if !matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(48)?.parse().ok() // field 52, and the state was the third
 }
 
 /// Waits until the process of a handle has ended; false when the time is over first.
@@ -189,4 +226,58 @@ fn open_null() -> Result<OwnedFd> {
 pub(crate) fn write_proc(path: &Path, value: &str) -> io::Result<()> {
     use std::io::Write;
     File::options().write(true).open(path)?.write_all(value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_of_a_dead_process_is_in_its_stat() {
+        let line = |state, code| format!("7 (a) b) {state} 1{} {code}\n", " 0".repeat(47));
+        assert_eq!(exit_code(&line("Z", 1792)), Some(1792));
+        assert_eq!(exit_code(&line("Z", 0)), Some(0));
+        assert_eq!(exit_code(&line("S", 1792)), None);
+        assert_eq!(exit_code("7 (a) Z 1"), None);
+        assert_eq!(exit_code(""), None);
+    }
+
+    #[test]
+    fn looking_at_how_a_child_ended_leaves_it_to_be_waited_for() {
+        let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let pidfd = sys::pidfd_open(child.id()).unwrap();
+        ended(pidfd.as_fd(), PollTimeout::NONE).unwrap();
+        assert_eq!(zombie(child.id(), pidfd.as_fd()).map(ExitStatus::from_wait), Some(ExitStatus::Exited(7)));
+        assert_eq!(peek(child.id(), pidfd.as_fd()).unwrap(), ExitStatus::Exited(7));
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        assert_eq!(zombie(child.id(), pidfd.as_fd()), None);
+    }
+
+    /// Another's child, that nobody waits for: its parent became a program that doesn't.
+    #[test]
+    fn how_a_strangers_child_ended_is_known_until_it_is_waited_for() {
+        for code in [0, 7] {
+            let script = format!("sh -c 'exit {code}' & echo $!; exec sleep 100");
+            let mut parent = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            io::BufRead::read_line(&mut io::BufReader::new(parent.stdout.take().unwrap()), &mut line)
+                .unwrap();
+            let pid = line.trim().parse().unwrap();
+            // Before sleep is there, sh may have waited for it: then only a new kernel knows.
+            if let Ok(pidfd) = sys::pidfd_open(pid) {
+                ended(pidfd.as_fd(), PollTimeout::NONE).unwrap();
+                let told = peek(pid, pidfd.as_fd()).unwrap();
+                assert!(matches!(told, ExitStatus::Exited(_) | ExitStatus::Unknown), "{told}");
+                if zombie(pid, pidfd.as_fd()).is_some() {
+                    assert_eq!(told, ExitStatus::Exited(code));
+                }
+            }
+            parent.kill().unwrap();
+            parent.wait().unwrap();
+        }
+    }
 }

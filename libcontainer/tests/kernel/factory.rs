@@ -20,6 +20,7 @@ crate::tests!(
     one_that_was_half_made_can_be_deleted,
     an_empty_home_can_be_deleted,
     a_broken_state_is_told,
+    a_number_that_is_another_process_now_is_recognised,
     deleting_while_it_is_made_leaves_nothing,
     homes_are_for_the_owner_only,
     notes_and_names_are_kept,
@@ -206,8 +207,39 @@ fn a_broken_state_is_told() -> Outcome {
     for broken in ["", "null", "{", "[]", "{\"id\": 1}"] {
         fs::write(two.root.join("web/state.json"), broken)?;
         let error = two.one.load("web").expect_err(broken);
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
         assert!(error.to_string().contains("state.json"), "{error}");
     }
+    // It hinders no other, and can be got rid of.
+    let shell = Shell::new("exit 0")?;
+    let made = two.other.create("whole", &shell.config, Io::default())?;
+    let found = two.one.containers()?;
+    let found: Vec<_> = found.iter().map(|(id, found)| (id.as_str(), found.as_ref().err())).collect();
+    assert!(matches!(found[..], [("web", Some(_)), ("whole", None)]), "{found:?}");
+    assert_eq!(two.one.discard("whole").unwrap_err().kind(), ErrorKind::InvalidState);
+    assert_eq!(two.one.discard("none").unwrap_err().kind(), ErrorKind::NotFound);
+    two.one.discard("web")?;
+    assert_eq!(two.one.list()?, ["whole"]);
+    made.delete()?;
+    Ok(())
+}
+
+/// Its state names a process by number and start; the number is this test's own by now.
+fn a_number_that_is_another_process_now_is_recognised() -> Outcome {
+    let two = two()?;
+    let shell = Shell::program(&["sleep", "100"])?;
+    let made = two.one.create("web", &shell.config, Io::default())?;
+    let file = two.root.join("web/state.json");
+    let state = fs::read_to_string(&file)?;
+    let number = format!("\"pid\":{}", made.pid().expect("it lives"));
+    assert!(state.contains(&number), "{state}");
+    fs::write(&file, state.replace(&number, &format!("\"pid\":{}", std::process::id())))?;
+    let found = two.other.load("web")?;
+    assert_eq!((found.status()?, found.pid()), (Status::Stopped, None));
+    assert_eq!(found.signal(9).unwrap_err().kind(), ErrorKind::InvalidState);
+    assert_eq!(found.events().unwrap_err().kind(), ErrorKind::InvalidState);
+    fs::write(&file, state)?;
+    made.delete()?;
     Ok(())
 }
 

@@ -473,8 +473,9 @@ fn get_container_pids() -> Outcome {
 fn get_container_stats() -> Outcome {
     let look = |made: &Container, found: &Container, _: &Config| {
         let (theirs, ours) = (found.stats()?, made.stats()?);
-        assert_eq!(theirs.memory.is_some(), ours.memory.is_some());
-        assert_eq!(theirs.pids.is_some(), ours.pids.is_some());
+        let cgroups = [&theirs, &ours].map(|stats| stats.cgroup.clone().unwrap_or_default());
+        assert_eq!(cgroups[0].memory.is_some(), cgroups[1].memory.is_some());
+        assert_eq!(cgroups[0].pids.is_some(), cgroups[1].pids.is_some());
         Ok(())
     };
     loaded(look, &grouped(Shell::program(&["sleep", "100"])?)?)

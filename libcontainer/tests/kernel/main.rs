@@ -5,6 +5,7 @@ mod agent;
 mod cgroup;
 mod confine;
 mod docker;
+mod events;
 mod exec;
 mod factory;
 mod first;
@@ -16,6 +17,7 @@ mod mapped;
 mod mounts;
 mod namespaces;
 mod network;
+mod pause;
 mod process;
 mod seccomp;
 mod serving;
@@ -48,6 +50,8 @@ fn main() -> ExitCode {
         factory::tests(),
         first::tests(),
         historical::tests(),
+        events::tests(),
+        pause::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
 }
