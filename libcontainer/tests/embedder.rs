@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use grounds::{Outcome, Stop, tests};
-use libcontainer::{Container, Io};
+use libcontainer::seccomp::{Action, Rule, Seccomp};
+use libcontainer::{Container, ExitStatus, Hook, Io};
 
 mod shell;
 
@@ -93,15 +94,45 @@ fn the_embedder_is_what_it_was() -> Outcome {
 /// A child that was forked from a program whose threads allocate hangs on a lock that nobody holds any
 /// more: other ways to start a container failed 32 times of 60 here.
 fn two_hundred_start_beside_sixty_threads_that_allocate() -> Outcome {
+    let shell = Shell::program(&["true"])?;
+    let start = |_| -> Outcome {
+        let status = Container::run(&shell.config, Io::default())?.wait()?;
+        assert!(status.success(), "{status}");
+        Ok(())
+    };
     // As fast as they can, the threads leave little of the processors; mostly they pause in between.
-    starts_beside_allocations(grounds::times(192), Duration::from_millis(3))?;
-    starts_beside_allocations(grounds::times(8), Duration::ZERO)
+    beside_allocations(grounds::times(192), Duration::from_millis(3), &start)?;
+    beside_allocations(grounds::times(8), Duration::ZERO, &start)
 }
 
-fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
-    let shell = Shell::program(&["true"])?;
-    Container::run(&shell.config, Io::default())?.wait()?;
-    let over = AtomicBool::new(false);
+/// Each is started, joined and killed: with a user namespace, a terminal, a filter of system calls, a hook, or none of
+/// them. The environment's `STARTS` says how many there are.
+fn all_kinds_start_and_are_joined_beside_sixty_threads_that_allocate() -> Outcome {
+    let sleeping = || Shell::program(&["sleep", "1000"]);
+    let mut kinds = [sleeping()?, sleeping()?, sleeping()?, sleeping()?, sleeping()?];
+    kinds[1].config = std::mem::take(&mut kinds[1].config).rootless();
+    kinds[2].config.process.terminal = true;
+    let mut seccomp = Seccomp::new(Action::Allow);
+    seccomp.rules.push(Rule::new(["reboot"], Action::KillProcess));
+    kinds[3].config.process.seccomp = Some(seccomp);
+    kinds[4].config.hooks.create_runtime.push(Hook::new("/bin/true"));
+    let wanted = std::env::var("STARTS").ok().and_then(|count| count.parse().ok());
+    beside_allocations(wanted.unwrap_or(grounds::times(100)), Duration::from_millis(3), &|number| {
+        let mut container = Container::run(&kinds[number % kinds.len()].config, Io::default())?;
+        let mut process = container.config().process.clone();
+        process.args = vec!["true".to_owned()];
+        let status = container.exec(&process, Io::default())?.wait()?;
+        assert!(status.success(), "{status}");
+        container.signal(libc::SIGKILL)?;
+        assert_eq!(container.wait()?, ExitStatus::Signaled(libc::SIGKILL));
+        Ok(())
+    })
+}
+
+/// Does something so many times from four threads, and tells how long it took.
+fn beside_allocations(times: usize, pause: Duration, act: &(dyn Fn(usize) -> Outcome + Sync)) -> Outcome {
+    act(0)?; // the first one makes the image
+    let (over, next) = (AtomicBool::new(false), AtomicUsize::new(0));
     let begin = Instant::now();
     let mut slowest = Duration::ZERO;
     thread::scope(|scope| {
@@ -123,13 +154,15 @@ fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
             .map(|_| {
                 scope.spawn(|| {
                     let mut slowest = Duration::ZERO;
-                    for _ in 0..starts.div_ceil(4) {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= times {
+                            return Ok::<_, Stop>(slowest);
+                        }
                         let begin = Instant::now();
-                        let status = Container::run(&shell.config, Io::default())?.wait()?;
-                        assert!(status.success(), "{status}");
+                        act(number)?;
                         slowest = slowest.max(begin.elapsed());
                     }
-                    Ok::<_, Stop>(slowest)
                 })
             })
             .collect();
@@ -140,10 +173,14 @@ fn starts_beside_allocations(starts: usize, pause: Duration) -> Outcome {
         }
         Ok::<_, Stop>(())
     })?;
-    eprintln!("{starts} starts in {:?}, the slowest {slowest:?}", begin.elapsed());
+    eprintln!("{times} times in {:?}, the slowest {slowest:?}", begin.elapsed());
     Ok(())
 }
 
 fn main() -> ExitCode {
-    grounds::run(tests![the_embedder_is_what_it_was, two_hundred_start_beside_sixty_threads_that_allocate,])
+    grounds::run(tests![
+        the_embedder_is_what_it_was,
+        two_hundred_start_beside_sixty_threads_that_allocate,
+        all_kinds_start_and_are_joined_beside_sixty_threads_that_allocate,
+    ])
 }
