@@ -241,43 +241,4 @@ mod tests {
         assert_eq!(exit_code("7 (a) Z 1"), None);
         assert_eq!(exit_code(""), None);
     }
-
-    #[test]
-    fn looking_at_how_a_child_ended_leaves_it_to_be_waited_for() {
-        let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
-        let pidfd = sys::pidfd_open(child.id()).unwrap();
-        ended(pidfd.as_fd(), PollTimeout::NONE).unwrap();
-        assert_eq!(zombie(child.id(), pidfd.as_fd()).map(ExitStatus::from_wait), Some(ExitStatus::Exited(7)));
-        assert_eq!(peek(child.id(), pidfd.as_fd()).unwrap(), ExitStatus::Exited(7));
-        assert_eq!(child.wait().unwrap().code(), Some(7));
-        assert_eq!(zombie(child.id(), pidfd.as_fd()), None);
-    }
-
-    /// Another's child, that nobody waits for: its parent became a program that doesn't.
-    #[test]
-    fn how_a_strangers_child_ended_is_known_until_it_is_waited_for() {
-        for code in [0, 7] {
-            let script = format!("sh -c 'exit {code}' & echo $!; exec sleep 100");
-            let mut parent = std::process::Command::new("sh")
-                .args(["-c", &script])
-                .stdout(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            io::BufRead::read_line(&mut io::BufReader::new(parent.stdout.take().unwrap()), &mut line)
-                .unwrap();
-            let pid = line.trim().parse().unwrap();
-            // Before sleep is there, sh may have waited for it: then only a new kernel knows.
-            if let Ok(pidfd) = sys::pidfd_open(pid) {
-                ended(pidfd.as_fd(), PollTimeout::NONE).unwrap();
-                let told = peek(pid, pidfd.as_fd()).unwrap();
-                assert!(matches!(told, ExitStatus::Exited(_) | ExitStatus::Unknown), "{told}");
-                if zombie(pid, pidfd.as_fd()).is_some() {
-                    assert_eq!(told, ExitStatus::Exited(code));
-                }
-            }
-            parent.kill().unwrap();
-            parent.wait().unwrap();
-        }
-    }
 }
