@@ -4,8 +4,8 @@ use std::path::{Component, Path};
 
 use super::scheduling::mask;
 use super::{
-    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, NamespaceKind, Network, Process,
-    Scheduler, SchedulerPolicy, User,
+    Config, IdMapping, IoClass, IoPriority, MemoryMode, MemoryPolicy, NamespaceKind, Process, Scheduler,
+    SchedulerPolicy, User, network,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -15,7 +15,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     rootfs(config, &mut wrong);
     namespaces(config, &mut wrong);
     mounts(config, &mut wrong);
-    networks(config, &mut wrong);
+    network::wrongs(config, &mut wrong);
     if let Some(cgroup) = &config.cgroup
         && (cgroup.path.as_os_str().is_empty() || has_parent(&cgroup.path))
     {
@@ -178,26 +178,6 @@ fn mounts(config: &Config, wrong: &mut Vec<String>) {
             [mount.source.to_string_lossy(), destination.to_string_lossy(), mount.kind.as_str().into()];
         if texts.iter().any(|text| has_nul(text)) || mount.options.iter().any(|text| has_nul(text)) {
             wrong.push(format!("mount on {destination:?}: has a NUL byte"));
-        }
-    }
-}
-
-fn networks(config: &Config, wrong: &mut Vec<String>) {
-    for network in &config.networks {
-        let Network::Veth(veth) = network else { continue };
-        if !config.is_new(NamespaceKind::Network) {
-            wrong.push(format!("network {:?}: needs a new Network namespace", veth.name));
-        }
-        for address in &veth.addresses {
-            if let Err(error) = address.parse::<netlink::IpNet>() {
-                wrong.push(format!("network {:?}: {error}", veth.name));
-            }
-        }
-    }
-    for route in &config.routes {
-        let parsed = route.destination.as_deref().map(str::parse::<netlink::IpNet>);
-        if let Some(Err(error)) = parsed {
-            wrong.push(format!("route on {:?}: {error}", route.interface));
         }
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn create(
     let identity = resolve(&config.process, &config.rootfs, set_groups)?;
     let joins = joins(config)?;
     let streams = Streams::new(io)?;
+    let network = network::prepare(config)?;
 
     let named = cgroup::named(config)?;
     made(&Made { cgroup: named.as_ref(), init: None })?;
@@ -94,7 +95,7 @@ pub(crate) fn create(
     if let Some(score) = config.process.oom_score_adj {
         oom_score_adj(init.pid, score)?;
     }
-    network::connect(config, init.pid)?;
+    let network = network.connect(config, init.pid)?; // a guard: undone unless committed
     let told = idle || (matches!(begin, Begin::Nothing) && !cgroup::is_confined(config));
     if !idle {
         sync.go()?;
@@ -109,18 +110,19 @@ pub(crate) fn create(
     if listener.is_some() {
         sync.go()?; // only now it accepts a start
     }
+    network.commit();
     Ok(Created { init, cgroup, sync, console, plan, told })
 }
 
 /// Returns whether there is nothing for the parent to do between the clone and the exec. Both words can
 /// wait for the image then, and nobody has to be woken up.
 fn is_idle(config: &Config, begin: Begin<'_>) -> bool {
-    let veth = config.networks.iter().any(|network| matches!(network, Network::Veth(_)));
+    let outside = config.networks.iter().any(|network| *network != Network::Loopback);
     matches!(begin, Begin::Nothing)
         && !config.is_new(NamespaceKind::User)
         && config.cgroup.is_none()
         && config.process.oom_score_adj.is_none()
-        && !veth
+        && !outside
         && config.routes.is_empty()
 }
 

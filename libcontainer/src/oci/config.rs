@@ -7,7 +7,7 @@ use cgroups::{DeviceAccess, DeviceRule, HugepageLimit, InterfacePriority, Thrott
 use super::{invalid, serving, spec};
 use crate::config::{
     Capabilities, CapabilitySet, Cgroup, Clock, Config, Device, DeviceKind, IdMapping, Mount, Namespace,
-    NamespaceKind, Network, Process, Propagation, Rlimit, TimeOffset, User,
+    NamespaceKind, NetDevice, Network, Process, Propagation, Rlimit, TimeOffset, User,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -50,6 +50,7 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
     if config.is_new(NamespaceKind::Network) {
         config.networks.push(Network::Loopback);
     }
+    config.networks.extend(linux.net_devices.iter().map(net_device));
     Ok(config)
 }
 
@@ -69,12 +70,8 @@ fn refuse(asked: &[String]) -> Result<()> {
 }
 
 fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
-    let fields = [
-        (linux.seccomp.0, "seccomp"),
-        (linux.mount_label.0, "mountLabel"),
-        (linux.intel_rdt.0, "intelRdt"),
-        (!linux.net_devices.is_empty(), "netDevices"),
-    ];
+    let fields =
+        [(linux.seccomp.0, "seccomp"), (linux.mount_label.0, "mountLabel"), (linux.intel_rdt.0, "intelRdt")];
     name_asked(&fields, "linux.", asked);
 }
 
@@ -202,6 +199,11 @@ fn time_offset((clock, offset): (&String, &spec::TimeOffset)) -> Result<(Clock, 
         other => return Err(invalid(format_args!("linux.timeOffsets: clock {other:?} is unknown"))),
     };
     Ok((clock, TimeOffset { secs: offset.secs, nanosecs: offset.nanosecs }))
+}
+
+fn net_device((host_name, device): (&String, &spec::NetDevice)) -> Network {
+    let name = (!device.name.is_empty()).then(|| device.name.clone());
+    Network::Device(NetDevice { host_name: host_name.clone(), name })
 }
 
 fn mapping(mapping: &spec::IdMapping) -> IdMapping {

@@ -191,9 +191,10 @@ part!(Linux {
     time_offsets: BTreeMap<String, TimeOffset>,
     personality: Option<Personality>,
     memory_policy: Option<MemoryPolicy>,
-    // An interface without any setting is still one to be moved.
-    net_devices: BTreeMap<String, Asked>,
+    net_devices: BTreeMap<String, NetDevice>,
 });
+
+part!(NetDevice { name: String });
 
 part!(TimeOffset { secs: i64, nanosecs: u32 });
 

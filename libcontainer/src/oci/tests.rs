@@ -94,14 +94,14 @@ fn what_is_not_done_is_refused_by_all_its_names_at_once() {
         r#""hooks": {"poststop": [{"path": "/bin/true"}]},
            "mounts": [{"destination": "/a", "source": "/a", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]},
                       {"destination": "/b", "type": "tmpfs", "options": ["tmpcopyup"]}],
-           "linux": {"intelRdt": {"closID": "x"}, "netDevices": {"eth0": {}},
+           "linux": {"intelRdt": {"closID": "x"},
                      "mountLabel": "label"}"#,
     )
     .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.to_string(),
-        "not supported yet: hooks, linux.mountLabel, linux.intelRdt, linux.netDevices, \
+        "not supported yet: hooks, linux.mountLabel, linux.intelRdt, \
          mounts[0].uidMappings, mounts[1].options \"tmpcopyup\""
     );
 }
