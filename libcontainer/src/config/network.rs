@@ -390,3 +390,95 @@ fn route(wanted: &Route, wrong: &mut Vec<String>) {
         wrong.push(format!("route on {on:?}: is of IPv4 and of IPv6"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(networks: Vec<Network>) -> String {
+        let mut config = Config::new("/rootfs");
+        config.networks = networks;
+        let mut wrong = Vec::new();
+        wrongs(&config, &mut wrong);
+        wrong.join("; ")
+    }
+
+    fn veth(set: impl FnOnce(&mut Veth)) -> Network {
+        let mut veth = Veth::default();
+        set(&mut veth);
+        Network::Veth(veth)
+    }
+
+    fn device(host_name: &str, name: Option<&str>) -> Network {
+        Network::Device(NetDevice { host_name: host_name.to_owned(), name: name.map(str::to_owned) })
+    }
+
+    #[test]
+    fn what_fits_has_nothing_wrong() {
+        let full = veth(|veth| {
+            veth.addresses = vec!["10.0.41.2/16".to_owned(), "fd00::2/64".to_owned()];
+            veth.gateway = "10.0.41.1".parse().ok();
+            veth.ipv6_gateway = "fe80::1".parse().ok();
+            veth.mac = Some("02:00:00:00:00:07".to_owned());
+        });
+        assert_eq!(
+            wrong(vec![Network::Loopback, full, device("ens3", None), device("ens4", Some("x%d"))]),
+            ""
+        );
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named_at_once() {
+        let text = wrong(vec![
+            veth(|veth| {
+                veth.gateway = "10.9.9.9".parse().ok();
+                veth.addresses =
+                    vec!["10.0.0.1/24".to_owned(), "10.0.0.1/16".to_owned(), "fd00::1/64".to_owned()];
+                veth.mtu = Some(1279);
+                veth.mac = Some("01:00:00:00:00:00".to_owned());
+                veth.hairpin = true;
+            }),
+            veth(|veth| veth.host_name = Some("sixteen-letters-".to_owned())),
+            device("lo", None),
+            device("a/b", Some("%d%d")),
+        ]);
+        for part in [
+            "gateway 10.9.9.9 is in the network of no address",
+            "10.0.0.1/16 is there twice",
+            "MTU 1279 is not from 1280 to 65535",
+            "01:00:00:00:00:00 is no single",
+            "hairpin",
+            "named twice",
+            "has 16 bytes",
+            "the host's loopback",
+            "\"a/b\"",
+            "\"%d%d\"",
+        ] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_family_has_one_way_out() {
+        let with = |name: &str| {
+            veth(|veth| {
+                veth.name = name.to_owned();
+                veth.addresses = vec!["10.0.41.2/16".to_owned()];
+                veth.gateway = "10.0.41.1".parse().ok();
+            })
+        };
+        assert!(wrong(vec![with("a"), with("b")]).contains("second way out"));
+    }
+
+    #[test]
+    fn a_namespace_that_is_joined_gets_devices_only() {
+        let mut config = Config::new("/rootfs");
+        config.namespaces.retain(|namespace| namespace.kind != NamespaceKind::Network);
+        let path = Some("/run/netns/blue".into());
+        config.namespaces.push(crate::config::Namespace { kind: NamespaceKind::Network, path });
+        config.networks = vec![device("ens3", None), veth(|_| {})];
+        let mut wrong = Vec::new();
+        wrongs(&config, &mut wrong);
+        assert_eq!(wrong, ["network \"eth0\": needs a new Network namespace"]);
+    }
+}

@@ -107,6 +107,22 @@ fn what_is_not_done_is_refused_by_all_its_names_at_once() {
 }
 
 #[test]
+fn network_devices_are_moved_and_renamed() {
+    use crate::config::NetDevice;
+    let config = with(
+        r#""linux": {"namespaces": [{"type": "mount"}, {"type": "network"}],
+                                   "netDevices": {"ens4": {"name": "eth0"}, "ens3": {}}}"#,
+    );
+    let device = |host_name: &str, name: Option<&str>| {
+        Network::Device(NetDevice { host_name: host_name.to_owned(), name: name.map(str::to_owned) })
+    };
+    let wanted = [Network::Loopback, device("ens3", None), device("ens4", Some("eth0"))];
+    assert_eq!(config.unwrap().networks, wanted);
+    let error = with(r#""linux": {"netDevices": {"ens3": {"name": 7}}}"#).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+}
+
+#[test]
 fn how_the_kernel_serves_a_process_is_passed_on() {
     use crate::config::{IoClass, MemoryFlag, MemoryMode, Personality, SchedulerFlag, SchedulerPolicy};
     let json = br#"{"cwd": "/", "args": ["true"],
