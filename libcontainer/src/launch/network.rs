@@ -5,7 +5,7 @@ mod device;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use netlink::{Address, AddressFlags, BridgePort, Handle, IpNet, Link, MacAddress, Netns};
+use netlink::{Address, AddressFlags, Batch, BridgePort, Handle, IpNet, Link, MacAddress, Netns};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
@@ -107,12 +107,15 @@ impl Prepared {
         let path = format!("/proc/{pid}/ns/net");
         let netns = File::open(&path).map_err(|error| Error::io(format_args!("open {path:?}"), &error))?;
         connected.inside = Some(Handle::open_in(&netns)?);
+        let mut made = Vec::new();
         for (network, beneath) in config.networks.iter().zip(&beneath) {
-            connected.add(network, beneath.as_ref(), &netns)?;
+            if let Some(index) = connected.add(network, beneath.as_ref(), &netns)? {
+                made.push((network, index));
+            }
         }
         connected.take_over(moving, &netns)?;
         if let Some(inside) = &mut connected.inside {
-            config.routes.iter().try_for_each(|wanted| route(inside, wanted))?;
+            configure(inside, &made, &config.routes)?;
         }
         Ok(connected)
     }
@@ -121,9 +124,9 @@ impl Prepared {
 impl Connected {
     /// Makes a new interface, in the container's namespace from its birth on: one moved there would wait for
     /// the kernel's grace periods.
-    fn add(&mut self, network: &Network, beneath: Option<&Link>, netns: &File) -> Result<()> {
-        let (Some(outside), Some(inside)) = (&mut self.outside, &mut self.inside) else { return Ok(()) };
-        let index = match network {
+    fn add(&mut self, network: &Network, beneath: Option<&Link>, netns: &File) -> Result<Option<u32>> {
+        let (Some(outside), Some(inside)) = (&mut self.outside, &mut self.inside) else { return Ok(None) };
+        match network {
             Network::Veth(veth) => {
                 let (host, peer) = pair(outside, netns, veth, beneath)?;
                 self.pairs.push(host);
@@ -132,17 +135,16 @@ impl Connected {
                     port.hairpin = Some(true);
                     outside.change_port(host, &port)?;
                 }
-                peer
+                Ok(Some(peer))
             }
             Network::Macvlan(macvlan) => {
                 one(outside, netns, macvlan, beneath)?;
                 let index = inside.link(macvlan.name.as_str())?.index;
                 self.inner.push(index);
-                index
+                Ok(Some(index))
             }
-            Network::Loopback | Network::Device(_) => return Ok(()),
-        };
-        network.inside().map_or(Ok(()), |wanted| configure(inside, index, &wanted))
+            Network::Loopback | Network::Device(_) => Ok(None),
+        }
     }
 
     /// Moves interfaces of the host.
@@ -213,9 +215,29 @@ fn one(outside: &mut Handle, netns: &File, wanted: &Macvlan, parent: Option<&Lin
     outside.add_link(&link).map(drop).map_err(Into::into)
 }
 
-/// Gives an interface its addresses, brings it up and gives it its ways out, all at once.
-fn configure(inside: &mut Handle, index: u32, wanted: &Inside<'_>) -> Result<()> {
+/// Gives the new interfaces their addresses, brings them up and gives them their ways out, all at once.
+fn configure(inside: &mut Handle, made: &[(&Network, u32)], routes: &[Route]) -> Result<()> {
+    let mut indices = Vec::with_capacity(routes.len());
+    for wanted in routes {
+        let known = made.iter().find(|(network, _)| network.name() == wanted.interface);
+        indices.push(match known {
+            Some((_, index)) => *index,
+            None => inside.link(wanted.interface.as_str())?.index,
+        });
+    }
     let mut batch = inside.batch();
+    for (network, index) in made {
+        if let Some(wanted) = network.inside() {
+            interface(&mut batch, *index, &wanted)?;
+        }
+    }
+    for (wanted, index) in routes.iter().zip(indices) {
+        batch.add_route(&route(wanted)?.dev(index));
+    }
+    batch.send().into_iter().collect::<netlink::Result<()>>().map_err(Into::into)
+}
+
+fn interface(batch: &mut Batch<'_>, index: u32, wanted: &Inside<'_>) -> Result<()> {
     for address in wanted.addresses {
         let mut address: Address = address.parse()?;
         if address.net.address().is_ipv6() && !wanted.detect_duplicates {
@@ -231,11 +253,10 @@ fn configure(inside: &mut Handle, index: u32, wanted: &Inside<'_>) -> Result<()>
     for gateway in wanted.gateways() {
         batch.add_route(&netlink::Route::default_via(gateway).dev(index));
     }
-    batch.send().into_iter().collect::<netlink::Result<()>>().map_err(Into::into)
+    Ok(())
 }
 
-fn route(inside: &mut Handle, wanted: &Route) -> Result<()> {
-    let link = inside.link(wanted.interface.as_str())?;
+fn route(wanted: &Route) -> Result<netlink::Route> {
     let destination = wanted.destination.as_deref().map(str::parse::<IpNet>).transpose()?;
     let mut route = match (destination, wanted.gateway) {
         (Some(destination), _) => netlink::Route::to(destination),
@@ -248,7 +269,7 @@ fn route(inside: &mut Handle, wanted: &Route) -> Result<()> {
     if let Some(source) = wanted.source {
         route = route.source(source);
     }
-    Ok(inside.add_route(&route.dev(link.index))?)
+    Ok(route)
 }
 
 /// Returns whether the kernel speaks IPv6: one without it, or with `ipv6.disable=1`, has no such sockets.
