@@ -143,7 +143,7 @@ pub enum MacvlanMode {
 ///
 /// Addresses that are permanent and of global scope come along; those of others the kernel drops. When the
 /// container's namespace goes, the kernel takes a physical interface back into its first network namespace, and
-/// a virtual one is gone. One whose container could not be made is given back, with name and addresses.
+/// a virtual one is gone; in a namespace that was joined it stays. One whose container could not be made is given back, with name and addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetDevice {

@@ -2,7 +2,7 @@
 
 use grounds::{Outcome, Stop};
 use libcontainer::{
-    Container, ErrorKind, Io, Macvlan, MacvlanMode, Neighbour, NetDevice, Network, Route, Veth,
+    Container, ErrorKind, Io, Macvlan, MacvlanMode, Neighbour, NetDevice, Network, Plan, Route, Veth,
 };
 use netlink::{Address, AddressFilter, Bridge, Handle, Scope};
 
@@ -208,6 +208,8 @@ fn a_device_comes_back_from_a_container_that_fails() -> Outcome {
     let device = NetDevice { host_name: "moved0".to_owned(), name: Some("eth7".to_owned()) };
     shell.config.networks.push(Network::Device(device));
     shell.config.sysctl.insert("net.ipv4.no_such_parameter".to_owned(), "1".to_owned());
+    let plan = Plan::new(&shell.config)?.to_string();
+    assert!(plan.contains("network device \"moved0\" as \"eth7\""), "{plan}");
     Container::create(&shell.config, Io::default()).unwrap_err();
     let link = handle.link("moved0")?;
     assert!(link.is_up());
