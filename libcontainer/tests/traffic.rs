@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         operate(pairs.parse().unwrap_or(0));
         return ExitCode::SUCCESS;
     }
-    grounds::run_as_root(tests![
+    grounds::run(tests![
         a_pair_takes_three_messages_three_sockets_and_a_thread,
         each_further_pair_takes_two_messages,
     ])
@@ -64,6 +64,7 @@ fn counts(pairs: usize) -> Result<[usize; 3], Stop> {
 
 /// A network with a bridge, which the programs of this thread are in.
 fn on_a_bridge() -> Result<(), Stop> {
+    grounds::root()?;
     grounds::netns()?;
     let mut handle = Handle::open()?;
     handle.add_link(&Bridge::new("br0").up())?;
