@@ -71,9 +71,9 @@ mod sys;
 
 pub use config::{
     Capabilities, CapabilitySet, Cgroup, Clock, Config, CpuAffinity, Description, Device, DeviceKind, Hook,
-    Hooks, IdMapping, IntelRdt, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Mount, Namespace,
-    NamespaceKind, Network, Personality, Process, Propagation, Rlimit, Route, Scheduler, SchedulerFlag,
-    SchedulerPolicy, TimeOffset, User, Veth,
+    Hooks, IdMapping, IntelRdt, IoClass, IoPriority, Macvlan, MacvlanMode, MemoryFlag, MemoryMode,
+    MemoryPolicy, Mount, Namespace, NamespaceKind, Neighbour, NetDevice, Network, Personality, Process,
+    Propagation, Rlimit, Route, Scheduler, SchedulerFlag, SchedulerPolicy, TimeOffset, User, Veth,
 };
 pub use container::{Container, Status};
 pub use error::{Error, ErrorKind, Result};

@@ -6,7 +6,7 @@ use super::destination::over_proc;
 use super::scheduling::mask;
 use super::{
     Config, IdMapping, IntelRdt, IoClass, IoPriority, MemoryMode, MemoryPolicy, Mount, NamespaceKind,
-    Network, Process, Scheduler, SchedulerPolicy, User,
+    Process, Scheduler, SchedulerPolicy, User, network,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::seccomp::Filter;
@@ -17,7 +17,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     rootfs(config, &mut wrong);
     namespaces(config, &mut wrong);
     mounts(config, &mut wrong);
-    networks(config, &mut wrong);
+    network::wrongs(config, &mut wrong);
     if let Some(cgroup) = &config.cgroup
         && (cgroup.path.as_os_str().is_empty() || has_parent(&cgroup.path))
     {
@@ -261,26 +261,6 @@ fn idmap_wrong(config: &Config, mount: &Mount) -> Option<String> {
         return Some("idmap without mappings: the container has no user namespace that has some".to_owned());
     }
     mount.uid_mappings.iter().chain(&mount.gid_mappings).find_map(mapping_wrong)
-}
-
-fn networks(config: &Config, wrong: &mut Vec<String>) {
-    for network in &config.networks {
-        let Network::Veth(veth) = network else { continue };
-        if !config.is_new(NamespaceKind::Network) {
-            wrong.push(format!("network {:?}: needs a new Network namespace", veth.name));
-        }
-        for address in &veth.addresses {
-            if let Err(error) = address.parse::<netlink::IpNet>() {
-                wrong.push(format!("network {:?}: {error}", veth.name));
-            }
-        }
-    }
-    for route in &config.routes {
-        let parsed = route.destination.as_deref().map(str::parse::<netlink::IpNet>);
-        if let Some(Err(error)) = parsed {
-            wrong.push(format!("route on {:?}: {error}", route.interface));
-        }
-    }
 }
 
 fn process_wrongs(process: &Process, wrong: &mut Vec<String>) {

@@ -5,18 +5,19 @@ pub(crate) mod check;
 mod defaults;
 mod destination;
 mod hooks;
+pub(crate) mod network;
 mod rdt;
 pub(crate) mod scheduling;
 mod seccomp;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use capabilities::{Capabilities, CapabilitySet};
 pub use hooks::{Hook, Hooks};
+pub use network::{Macvlan, MacvlanMode, Neighbour, NetDevice, Network, Route, Veth};
 pub use rdt::IntelRdt;
 pub use scheduling::{
     CpuAffinity, IoClass, IoPriority, MemoryFlag, MemoryMode, MemoryPolicy, Personality, Scheduler,
@@ -334,65 +335,6 @@ impl Cgroup {
     pub fn new(path: impl Into<PathBuf>) -> Cgroup {
         Cgroup { path: path.into(), ..Cgroup::default() }
     }
-}
-
-/// A network interface of the container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Network {
-    /// `lo`, brought up.
-    Loopback,
-    /// A pair of virtual interfaces, one inside and one on the host.
-    Veth(Veth),
-}
-
-/// A pair of virtual interfaces, [`veth(4)`](https://man7.org/linux/man-pages/man4/veth.4.html).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Veth {
-    /// The name inside.
-    pub name: String,
-    /// The name on the host; one that is free is made up unless given.
-    pub host_name: Option<String>,
-    /// The bridge that the host's end is put on. It must exist.
-    pub bridge: Option<String>,
-    /// Addresses inside, as `10.0.41.7/16`.
-    pub addresses: Vec<String>,
-    /// The way out of the network.
-    pub gateway: Option<IpAddr>,
-    /// The largest packet, in bytes.
-    pub mtu: Option<u32>,
-}
-
-impl Default for Veth {
-    fn default() -> Self {
-        Veth {
-            name: "eth0".to_owned(),
-            host_name: None,
-            bridge: None,
-            addresses: Vec::new(),
-            gateway: None,
-            mtu: None,
-        }
-    }
-}
-
-/// A route of the container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// The network it leads to, as `192.168.0.0/24`; none means everywhere.
-    #[serde(default)]
-    pub destination: Option<String>,
-    /// The address that packets carry as their source.
-    #[serde(default)]
-    pub source: Option<IpAddr>,
-    /// The next hop.
-    #[serde(default)]
-    pub gateway: Option<IpAddr>,
-    /// The interface, by its name inside.
-    pub interface: String,
 }
 
 /// A program and who runs it.

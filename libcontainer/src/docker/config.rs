@@ -29,7 +29,7 @@ pub(super) fn container(
         ..Config::default()
     };
     mounts::set(dialect, file, &mut config, &mut asked)?;
-    network::set(&file.networks, &mut config, &mut asked)?;
+    network::set(&file.networks, &mut config)?;
     config.cgroup = cgroup(dialect, file, &config.devices, &mut asked)?;
     if config.no_pivot_root {
         // The host's mounts were private to pivot the root, and slaves to change it.

@@ -52,8 +52,8 @@
 //! and the third shields nothing), `pivot_dir` (the root changes without a directory), and `slice` (the
 //! control groups are made without systemd).
 //!
-//! Refused are `NEWUSER` (there were no id mappings), a frozen start, an interface's `mac_address` and
-//! `txqueuelen`, `relabel` of a mount, routes from a network, and additional groups of a user by name.
+//! Refused are `NEWUSER` (there were no id mappings), a frozen start, `relabel` of a mount, routes from a network,
+//! and additional groups of a user by name.
 //!
 //! # What was mended
 //!

@@ -15,7 +15,7 @@ const INSIDE: &str = "eth0";
 const LONGEST: usize = 15;
 
 /// Sets the interfaces.
-pub(super) fn set(networks: &[json::Network], config: &mut Config, asked: &mut Vec<String>) -> Result<()> {
+pub(super) fn set(networks: &[json::Network], config: &mut Config) -> Result<()> {
     let mut pairs = 0;
     for (number, network) in networks.iter().enumerate() {
         match network.kind.as_str() {
@@ -27,7 +27,7 @@ pub(super) fn set(networks: &[json::Network], config: &mut Config, asked: &mut V
             }
             "veth" => {
                 pairs += 1;
-                veth(number, network, config, asked)?;
+                veth(number, network, config)?;
             }
             "netns" => {
                 let path = either(&network.ns_path, network, "nspath");
@@ -56,13 +56,7 @@ fn either(own: &str, network: &json::Network, key: &str) -> Option<String> {
     said(own).or_else(|| said(network.context.get(key)?))
 }
 
-fn veth(number: usize, network: &json::Network, config: &mut Config, asked: &mut Vec<String>) -> Result<()> {
-    if !network.mac_address.is_empty() {
-        asked.push(format!("networks[{number}].mac_address"));
-    }
-    if network.txqueuelen != 0 {
-        asked.push(format!("networks[{number}].txqueuelen"));
-    }
+fn veth(number: usize, network: &json::Network, config: &mut Config) -> Result<()> {
     let bridge = either(&network.bridge, network, "bridge");
     let bridge = bridge.ok_or_else(|| wrong(number, "veth has no bridge"))?;
     let prefix = either(&network.veth_prefix, network, "prefix");
@@ -73,6 +67,8 @@ fn veth(number: usize, network: &json::Network, config: &mut Config, asked: &mut
         return Err(wrong(number, "veth has no address"));
     }
     let mtu = u32::try_from(network.mtu).map_err(|_| wrong(number, "mtu is no size of a packet"))?;
+    let queue_len = u32::try_from(network.txqueuelen);
+    let queue_len = queue_len.map_err(|_| wrong(number, "txqueuelen is no length of a queue"))?;
     config.networks.push(Network::Veth(Veth {
         name: INSIDE.to_owned(),
         host_name: name(number, &prefix)?,
@@ -80,6 +76,9 @@ fn veth(number: usize, network: &json::Network, config: &mut Config, asked: &mut
         addresses,
         gateway: address(number, &network.gateway)?,
         mtu: Some(mtu).filter(|mtu| *mtu != 0),
+        mac: said(&network.mac_address),
+        queue_len: Some(queue_len).filter(|length| *length != 0),
+        ..Veth::default()
     }));
     if let Some(gateway) = address(number, &network.ipv6_gateway)? {
         let route =

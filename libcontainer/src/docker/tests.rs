@@ -191,8 +191,6 @@ fn what_is_not_done_is_named_all_at_once() {
         "additional_groups of user \"web\"",
         "mounts[0].relabel",
         "mounts[1].type \"overlay\"",
-        "networks[0].mac_address",
-        "networks[0].txqueuelen",
         "cgroups.freezer",
     ] {
         refused(keys, ErrorKind::Unsupported, part);

@@ -74,6 +74,7 @@ fn with_hooks(
     let joins = joins(config)?;
     let maps = idmap::of_mounts(config)?;
     let streams = Streams::new(io)?;
+    let network = network::prepare(config)?;
 
     let named = cgroup::named(config)?;
     made(&Made { cgroup: named.as_ref(), init: None })?;
@@ -122,7 +123,7 @@ fn with_hooks(
         oom_score_adj(init.pid, score)?;
     }
     let rdt = rdt::enter(config, init.pid)?;
-    network::connect(config, init.pid)?;
+    let network = network.connect(config, init.pid)?; // a guard: undone unless committed
     let at_once = matches!(begin, Begin::Nothing) && config.hooks.start_container.is_empty();
     let told = idle || (at_once && !cgroup::is_confined(config));
     if !idle {
@@ -151,13 +152,14 @@ fn with_hooks(
         sync.go()?; // only now it accepts a start
     }
     rdt.keep();
+    network.commit();
     Ok(Created { init, cgroup, sync, console, plan, told })
 }
 
 /// Returns whether there is nothing for the parent to do between the clone and the exec. Both words can
 /// wait for the image then, and nobody has to be woken up.
 fn is_idle(config: &Config, begin: Begin<'_>) -> bool {
-    let veth = config.networks.iter().any(|network| matches!(network, Network::Veth(_)));
+    let outside = config.networks.iter().any(|network| *network != Network::Loopback);
     matches!(begin, Begin::Nothing)
         && !config.is_new(NamespaceKind::User)
         && config.cgroup.is_none()
@@ -165,7 +167,7 @@ fn is_idle(config: &Config, begin: Begin<'_>) -> bool {
         && config.intel_rdt.is_none()
         && !config.hooks.are_for_create()
         && config.hooks.start_container.is_empty()
-        && !veth
+        && !outside
         && config.routes.is_empty()
 }
 

@@ -7,17 +7,15 @@ use cgroups::{DeviceAccess, DeviceRule, HugepageLimit, InterfacePriority, Thrott
 use super::{hooks, invalid, seccomp, serving, spec};
 use crate::config::{
     Capabilities, CapabilitySet, Cgroup, Clock, Config, Description, Device, DeviceKind, IdMapping, IntelRdt,
-    Mount, Namespace, NamespaceKind, Network, Process, Propagation, Rlimit, TimeOffset, User,
+    Mount, Namespace, NamespaceKind, NetDevice, Network, Process, Propagation, Rlimit, TimeOffset, User,
 };
 use crate::error::{Error, ErrorKind, Result};
 
 /// Makes the configuration of a container from its bundle.
 pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Config> {
-    let mut asked = Vec::new();
-    asked.extend(spec.vm.0.then(|| "vm".to_owned()));
-    linux_asks(&spec.linux, &mut asked);
-    refuse(&asked)?;
-
+    if spec.vm.0 {
+        return Err(Error::new(ErrorKind::Unsupported, "not supported: vm"));
+    }
     let linux = &spec.linux;
     let root = spec.root.as_ref().ok_or_else(|| invalid("root: is missing"))?;
     if root.path.is_empty() {
@@ -58,31 +56,13 @@ pub(super) fn container(spec: &spec::Spec, bundle: &Path, id: &str) -> Result<Co
     if config.is_new(NamespaceKind::Network) {
         config.networks.push(Network::Loopback);
     }
+    config.networks.extend(linux.net_devices.iter().map(net_device));
     Ok(config)
 }
 
 /// Makes a process that joins a container.
 pub(super) fn process(process: &spec::Process) -> Result<Process> {
     made_process(process)
-}
-
-// ---- what isn't done yet ----
-
-fn refuse(asked: &[String]) -> Result<()> {
-    if asked.is_empty() {
-        return Ok(());
-    }
-    let text = format!("not supported yet: {}", asked.join(", "));
-    Err(Error::new(ErrorKind::Unsupported, text))
-}
-
-fn linux_asks(linux: &spec::Linux, asked: &mut Vec<String>) {
-    let fields = [(!linux.net_devices.is_empty(), "netDevices")];
-    name_asked(&fields, "linux.", asked);
-}
-
-fn name_asked(fields: &[(bool, &str)], prefix: &str, asked: &mut Vec<String>) {
-    asked.extend(fields.iter().filter(|(is, _)| *is).map(|(_, name)| format!("{prefix}{name}")));
 }
 
 // ---- the process ----
@@ -207,6 +187,11 @@ fn intel_rdt(wanted: &spec::IntelRdt) -> IntelRdt {
         // The fields of 1.1 and 1.2 meant a part of what there is to be monitored: there is no part.
         enable_monitoring: wanted.enable_monitoring || wanted.enable_cmt || wanted.enable_mbm,
     }
+}
+
+fn net_device((host_name, device): (&String, &spec::NetDevice)) -> Network {
+    let name = (!device.name.is_empty()).then(|| device.name.clone());
+    Network::Device(NetDevice { host_name: host_name.clone(), name })
 }
 
 fn mapping(mapping: &spec::IdMapping) -> IdMapping {

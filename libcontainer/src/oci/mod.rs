@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Versions 1.0 to 1.3 are read, for Linux. Fields that the specification doesn't know are ignored, as it
-//! asks for. Fields that it knows and this crate doesn't do yet (`linux.netDevices`, `vm`) are an
-//! error that names all of them: a container never runs with less protection than its bundle asks for.
+//! asks for. Fields that it knows and this crate doesn't do yet (`vm`, for virtual machines) are an
+//! error that names them: a container never runs with less protection than its bundle asks for.
 //!
 //! [runtime specification]: https://github.com/opencontainers/runtime-spec/blob/main/config.md
 

@@ -202,8 +202,7 @@ part!(Linux {
     time_offsets: BTreeMap<String, TimeOffset>,
     personality: Option<Personality>,
     memory_policy: Option<MemoryPolicy>,
-    // An interface without any setting is still one to be moved.
-    net_devices: BTreeMap<String, Asked>,
+    net_devices: BTreeMap<String, NetDevice>,
 });
 
 part!(IntelRdt {
@@ -215,6 +214,7 @@ part!(IntelRdt {
     enable_cmt as "enableCMT": bool,
     enable_mbm as "enableMBM": bool,
 });
+part!(NetDevice { name: String });
 
 part!(TimeOffset { secs: i64, nanosecs: u32 });
 

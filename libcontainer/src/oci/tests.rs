@@ -89,14 +89,10 @@ fn a_large_bundle_keeps_every_value() {
 }
 
 #[test]
-fn what_is_not_done_is_refused_by_all_its_names_at_once() {
-    let error = with(
-        r#""vm": {"kernel": {"path": "/vmlinuz"}},
-           "linux": {"netDevices": {"eth0": {}}}"#,
-    )
-    .unwrap_err();
+fn what_is_not_done_is_refused_by_its_name() {
+    let error = with(r#""vm": {"kernel": {"path": "/vmlinuz"}}"#).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(error.to_string(), "not supported yet: vm, linux.netDevices");
+    assert_eq!(error.to_string(), "not supported: vm");
 }
 
 #[test]
@@ -163,6 +159,22 @@ fn hooks_are_passed_on_with_what_they_are_told() {
         let error = with(&format!(r#""hooks": {{"poststop": [{{"path": "/x"}}, {hook}]}}"#)).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[test]
+fn network_devices_are_moved_and_renamed() {
+    use crate::config::NetDevice;
+    let config = with(
+        r#""linux": {"namespaces": [{"type": "mount"}, {"type": "network"}],
+                                   "netDevices": {"ens4": {"name": "eth0"}, "ens3": {}}}"#,
+    );
+    let device = |host_name: &str, name: Option<&str>| {
+        Network::Device(NetDevice { host_name: host_name.to_owned(), name: name.map(str::to_owned) })
+    };
+    let wanted = [Network::Loopback, device("ens3", None), device("ens4", Some("eth0"))];
+    assert_eq!(config.unwrap().networks, wanted);
+    let error = with(r#""linux": {"netDevices": {"ens3": {"name": 7}}}"#).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
 }
 
 #[test]

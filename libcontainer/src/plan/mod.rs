@@ -160,7 +160,7 @@ impl Plan {
         let sources = Sources::on_the_host(&mut builder, config, &handed)?;
         namespaces::make(&mut builder, config, circumstances, &handed);
 
-        builder.step("wait for the parent's preparations").op(Op::AwaitGo {});
+        builder.step(namespaces::preparations(config)).op(Op::AwaitGo {});
         let wants_proc = !config.sysctl.is_empty()
             || !config.time_offsets.is_empty()
             || confine::is_confined(&config.process);

@@ -61,6 +61,27 @@ pub(super) fn clocks(builder: &mut Builder, config: &Config, proc: Slot) -> Resu
     Ok(())
 }
 
+/// Names what the parent does meanwhile for the network.
+pub(super) fn preparations(config: &Config) -> String {
+    let networks = config.networks.iter().filter_map(|network| match network {
+        Network::Loopback => None,
+        Network::Veth(veth) => Some(match &veth.bridge {
+            Some(bridge) => format!("veth {:?} on bridge {bridge:?}", veth.name),
+            None => format!("veth {:?}", veth.name),
+        }),
+        Network::Macvlan(macvlan) => Some(format!("macvlan {:?} on {:?}", macvlan.name, macvlan.parent)),
+        Network::Device(device) => {
+            Some(format!("network device {:?} as {:?}", device.host_name, network.name()))
+        }
+    });
+    let routes = config.routes.iter().map(|route| {
+        format!("route to {} on {:?}", route.destination.as_deref().unwrap_or("everywhere"), route.interface)
+    });
+    let all: Vec<_> = networks.chain(routes).collect();
+    let waits = "wait for the parent's preparations";
+    if all.is_empty() { waits.to_owned() } else { format!("{waits}: {}", all.join(", ")) }
+}
+
 /// Makes the process at home in its namespaces, now that maps and cgroup are there.
 pub(super) fn settle(builder: &mut Builder, config: &Config, circumstances: &Circumstances) {
     if config.is_new(NamespaceKind::Cgroup) && late_cgroup(config, circumstances) {

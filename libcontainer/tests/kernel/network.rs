@@ -1,8 +1,10 @@
 //! Networks: the loopback interface, and a pair of virtual interfaces on a bridge.
 
 use grounds::{Outcome, Stop};
-use libcontainer::{Container, ErrorKind, Io, Network, Route, Veth};
-use netlink::{Bridge, Handle};
+use libcontainer::{
+    Container, ErrorKind, Io, Macvlan, MacvlanMode, Neighbour, NetDevice, Network, Plan, Route, Veth,
+};
+use netlink::{Address, AddressFilter, Bridge, Handle, Scope};
 
 use crate::shell::{Shell, captured};
 
@@ -13,6 +15,11 @@ crate::tests!(
     a_host_name_is_made_up,
     a_bridge_that_is_absent_is_named,
     a_failed_network_leaves_no_interface,
+    a_failure_after_the_network_leaves_no_interface,
+    several_interfaces_have_hardware_addresses_queues_and_neighbours,
+    a_device_moves_with_its_global_addresses,
+    a_device_comes_back_from_a_container_that_fails,
+    a_device_whose_name_is_taken_stays,
 );
 
 fn loopback_is_up() -> Outcome {
@@ -103,13 +110,128 @@ fn a_bridge_that_is_absent_is_named() -> Outcome {
 }
 
 fn a_failed_network_leaves_no_interface() -> Outcome {
-    let (mut handle, mut shell, mut veth) = on_a_bridge("exit 0")?;
-    veth.gateway = Some("172.16.0.1".parse()?);
+    let (mut handle, mut shell, veth) = on_a_bridge("exit 0")?;
     shell.config.networks.push(Network::Veth(veth));
+    // Only the kernel knows that the address isn't the container's.
+    shell.config.routes.push(Route {
+        destination: Some("192.0.2.0/24".to_owned()),
+        source: Some("172.16.0.1".parse()?),
+        gateway: None,
+        interface: "eth0".to_owned(),
+    });
     let error = Container::create(&shell.config, Io::default()).unwrap_err();
     assert_ne!(error.kind(), ErrorKind::InvalidConfig, "{error}");
-    crate::eventually(|| {
-        handle.links().is_ok_and(|links| links.iter().all(|link| !link.name.starts_with("veth")))
-    });
+    // At once, and not when the namespace is gone some time.
+    assert_eq!(veths(&mut handle)?, 0);
+    Ok(())
+}
+
+/// How many host's ends there are.
+fn veths(handle: &mut Handle) -> Result<usize, Stop> {
+    Ok(handle.links()?.iter().filter(|link| link.name.starts_with("veth")).count())
+}
+
+fn a_failure_after_the_network_leaves_no_interface() -> Outcome {
+    let (mut handle, mut shell, veth) = on_a_bridge("exit 0")?;
+    shell.config.networks.push(Network::Veth(veth));
+    shell.config.sysctl.insert("net.ipv4.no_such_parameter".to_owned(), "1".to_owned());
+    let error = Container::create(&shell.config, Io::default()).unwrap_err();
+    assert!(error.to_string().contains("no_such_parameter"), "{error}");
+    assert_eq!(veths(&mut handle)?, 0);
+    Ok(())
+}
+
+fn several_interfaces_have_hardware_addresses_queues_and_neighbours() -> Outcome {
+    let script = "cd /sys/class/net; cat eth0/address eth0/tx_queue_len; cat /proc/net/arp; ls -d eth1 up0; \
+                  cat /proc/net/ipv6_route; grep -c fd00 /proc/net/if_inet6; cat /proc/net/if_inet6";
+    let (mut handle, mut shell, mut veth) = on_a_bridge(script)?;
+    veth.mac = Some("02:00:00:00:00:07".to_owned());
+    veth.queue_len = Some(77);
+    veth.hairpin = true;
+    veth.ipv6_gateway = Some("fd00:9::1".parse()?);
+    veth.neighbours = vec![Neighbour { address: "10.9.8.9".parse()?, mac: "02:00:00:00:00:09".to_owned() }];
+    shell.config.networks.push(Network::Veth(veth));
+    shell.config.networks.push(Network::Veth(Veth { name: "eth1".to_owned(), ..Veth::default() }));
+    handle.add_link(&netlink::Veth::new("parent0").up().peer("parent1"))?;
+    let macvlan = Macvlan {
+        name: "up0".to_owned(),
+        parent: "parent0".to_owned(),
+        mode: MacvlanMode::Private,
+        addresses: vec!["10.7.7.7/24".to_owned()],
+        ..Macvlan::default()
+    };
+    shell.config.networks.push(Network::Macvlan(macvlan));
+    let said = shell.says()?;
+    assert!(said.starts_with("02:00:00:00:00:07\n77\n"), "{said}");
+    assert!(said.contains("02:00:00:00:00:09"), "{said}");
+    assert!(said.contains("eth1\nup0\n"), "{said}");
+    let way_out =
+        |line: &str| line.starts_with("00000000000000000000000000000000 00") && line.contains(" fd000009");
+    assert!(said.lines().any(way_out), "{said}");
+    // The flags, at the end: permanent and without detection, so not tentative.
+    let address = said.lines().find(|line| line.starts_with("fd000009") && line.contains(" 40 00 "));
+    assert!(address.is_some_and(|line| line.contains(" 82 ")), "{said}");
+    Ok(())
+}
+
+/// An interface on the host with addresses, one of which isn't to be kept.
+fn device(handle: &mut Handle) -> Result<(), Stop> {
+    handle.add_link(&netlink::Veth::new("moved0").up().peer("moved1"))?;
+    handle.add_address("moved0", &"10.3.3.3/24".parse()?)?;
+    handle.add_address("moved0", &"fd00:3::3/64".parse()?)?;
+    let mut local: Address = "10.3.4.4/24".parse()?;
+    local.scope = Some(Scope::Link);
+    handle.add_address("moved0", &local)?;
+    Ok(())
+}
+
+fn a_device_moves_with_its_global_addresses() -> Outcome {
+    let script = "cat /sys/class/net/in0/flags; cat /proc/net/fib_trie /proc/net/if_inet6";
+    let (mut handle, mut shell, _) = on_a_bridge(script)?;
+    device(&mut handle)?;
+    let device = NetDevice { host_name: "moved0".to_owned(), name: Some("in%d".to_owned()) };
+    shell.config.networks.push(Network::Device(device));
+    let said = shell.says()?;
+    let flags =
+        said.lines().next().and_then(|flags| u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
+    assert_eq!(flags.map(|flags| flags & 1), Some(1), "{said}");
+    assert!(said.contains("10.3.3.3") && !said.contains("10.3.4.4"), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("fd000003") && line.contains(" 82 ")), "{said}");
+    // It is a virtual one: it goes with the namespace.
+    crate::eventually(|| handle.find_link("moved0").is_ok_and(|link| link.is_none()));
+    Ok(())
+}
+
+fn a_device_comes_back_from_a_container_that_fails() -> Outcome {
+    let (mut handle, mut shell, _) = on_a_bridge("exit 0")?;
+    device(&mut handle)?;
+    let device = NetDevice { host_name: "moved0".to_owned(), name: Some("eth7".to_owned()) };
+    shell.config.networks.push(Network::Device(device));
+    shell.config.sysctl.insert("net.ipv4.no_such_parameter".to_owned(), "1".to_owned());
+    let plan = Plan::new(&shell.config)?.to_string();
+    assert!(plan.contains("network device \"moved0\" as \"eth7\""), "{plan}");
+    Container::create(&shell.config, Io::default()).unwrap_err();
+    let link = handle.link("moved0")?;
+    assert!(link.is_up());
+    let mut filter = AddressFilter::default();
+    filter.index = Some(link.index);
+    let addresses: Vec<_> = handle.list_addresses(filter)?.iter().map(|one| one.net.to_string()).collect();
+    assert!(addresses.contains(&"10.3.3.3/24".to_owned()), "{addresses:?}");
+    assert!(addresses.contains(&"fd00:3::3/64".to_owned()), "{addresses:?}");
+    Ok(())
+}
+
+fn a_device_whose_name_is_taken_stays() -> Outcome {
+    let (mut handle, mut shell, veth) = on_a_bridge("ls -d /sys/class/net/eth1")?;
+    device(&mut handle)?;
+    // The container's interfaces are made before it comes.
+    shell.config.networks.push(Network::Veth(veth));
+    let device = NetDevice { host_name: "moved0".to_owned(), name: Some("eth%d".to_owned()) };
+    shell.config.networks.push(Network::Device(device));
+    assert_eq!(shell.says()?, "/sys/class/net/eth1\n");
+    let absent = NetDevice { host_name: "absent0".to_owned(), name: None };
+    shell.config.networks = vec![Network::Device(absent)];
+    let error = Container::create(&shell.config, Io::default()).unwrap_err();
+    assert!(error.to_string().contains("absent0"), "{error}");
     Ok(())
 }
