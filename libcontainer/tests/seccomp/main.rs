@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         random_profiles_are_what_libseccomp_makes_of_them_3,
         random_profiles_are_what_libseccomp_makes_of_them_4,
         random_profiles_of_other_machines_are_what_libseccomp_makes_of_them,
+        of_two_rules_that_disagree_libseccomps_counts,
         special_profiles_are_what_libseccomp_makes_of_them,
         the_numbers_are_libseccomps,
         programs_do_what_the_rules_say_on_every_machine,
@@ -324,6 +325,36 @@ fn compare(library: &'static Library, machines: &[Arch], seed: u64, profiles: us
     );
     let few = profiles / 3 + 10;
     assert!(refused < few && disputed < few && faulty < few, "{refused} {disputed} {faulty}");
+}
+
+/// Which of two rules counts where the conditions of both are met.
+fn of_two_rules_that_disagree_libseccomps_counts() -> Outcome {
+    let (library, native, pairs) = (library()?, native()?, grounds::times(1000));
+    let number = number("read", native).expect("a call that every architecture has");
+    let mut random = Random(11);
+    let (mut refused, mut disputed) = (0, 0);
+    for _ in 0..pairs {
+        let mut seccomp = Seccomp::new(Action::Allow);
+        for error in [3, 4] {
+            let mut rule = Rule::new(["read"], Action::Errno(error));
+            rule.args = random::comparisons(&mut random);
+            // One that names an argument twice would be several rules.
+            rule.args.truncate(if parts(&rule).len() > 1 { 1 } else { 2 });
+            seccomp.rules.push(rule);
+        }
+        let Some(mut both) = Compared::new(library, native, &seccomp, Search::Linear) else {
+            refused += 1;
+            continue;
+        };
+        let near = Near::new(&seccomp);
+        for _ in 0..200 {
+            both.call(&Data { number, audit: native.audit(), args: near.args(&mut random) });
+        }
+        disputed += usize::from(both.disputes > 0);
+    }
+    println!("libseccomp refuses {refused}, decides {disputed} otherwise");
+    assert!(refused < 5 + pairs / 50 && disputed < 5 + pairs / 50, "{refused} {disputed}");
+    Ok(())
 }
 
 /// Each is one rule or two that might be misunderstood.
