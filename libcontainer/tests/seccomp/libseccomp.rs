@@ -5,8 +5,9 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{PipeWriter, Read, Seek, Write, pipe};
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libcontainer::seccomp::{Action, Arch, Comparison, Instruction, Op, Rule, Seccomp};
 
@@ -93,6 +94,46 @@ impl Library {
         let name = CString::new(name).expect("a name");
         // SAFETY: a string that ends.
         unsafe { (self.arch)(name.as_ptr()) }
+    }
+
+    /// Lets it compile in a process of its own, with two seconds of a processor's time: nothing if that isn't
+    /// enough. Rules that overlap can keep the library busy for hours.
+    pub(crate) fn compile_in_time(
+        &self,
+        seccomp: &Seccomp,
+        machine: Arch,
+        search: Search,
+    ) -> Option<Result<Vec<Instruction>, i32>> {
+        let (mut answer, question) = pipe().expect("a pipe");
+        // SAFETY: the child calls the library, writes, and ends without returning.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0, "fork");
+        if child == 0 {
+            let told = catch_unwind(AssertUnwindSafe(|| {
+                limit();
+                tell(question, &self.compile(seccomp, machine, search));
+            }));
+            // SAFETY: ends this process.
+            unsafe { libc::_exit(i32::from(told.is_err())) }
+        }
+        drop(question);
+        let mut bytes = Vec::new();
+        answer.read_to_end(&mut bytes).expect("a pipe");
+        let mut status = 0;
+        // SAFETY: our own child, and a place for its status.
+        let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(waited, child, "waitpid");
+        if libc::WIFSIGNALED(status) {
+            assert_eq!(libc::WTERMSIG(status), libc::SIGXCPU, "the library ended by this signal");
+            return None;
+        }
+        assert_eq!(status, 0, "the library's process");
+        let (error, program) = bytes.split_first_chunk().expect("an answer");
+        let program = program.as_chunks().0.iter().map(|bytes| Instruction::from_bytes(*bytes)).collect();
+        Some(match i32::from_ne_bytes(*error) {
+            0 => Ok(program),
+            error => Err(error),
+        })
     }
 
     /// Makes the program as runc does on a machine, before what runc puts in front of it; the error is the library's.
@@ -211,6 +252,24 @@ impl Newer {
             .iter()
             .any(|(arch, last)| of_call(*arch) && *last > 0 && (data.number > *last || is_setup(*arch)))
     }
+}
+
+/// Gives this process two seconds of a processor's time, and no core file when they are over.
+fn limit() {
+    for (resource, soft, hard) in [(libc::RLIMIT_CPU, 2, 4), (libc::RLIMIT_CORE, 0, 0)] {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: a limit that outlives the call.
+        let error = unsafe { libc::setrlimit(resource, &raw const limit) };
+        assert_eq!(error, 0, "setrlimit");
+    }
+}
+
+/// Writes an error, 0 if there is none, and the program.
+fn tell(mut to: PipeWriter, program: &Result<Vec<Instruction>, i32>) {
+    let error = program.as_ref().err().copied().unwrap_or(0);
+    let mut bytes = error.to_ne_bytes().to_vec();
+    bytes.extend(program.iter().flatten().flat_map(|one| one.to_bytes()));
+    to.write_all(&bytes).expect("a pipe");
 }
 
 fn swap(mut instruction: Instruction) -> Instruction {

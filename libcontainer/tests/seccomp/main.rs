@@ -7,9 +7,6 @@ mod random;
 mod reference;
 
 use std::process::ExitCode;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
 use grounds::{Outcome, Stop, tests};
 use libcontainer::oci;
@@ -91,7 +88,7 @@ impl<'a> Compared<'a> {
     /// Compiles both; nothing where the library refuses rules that disagree, or finds no end with them.
     fn new(library: &'static Library, native: Arch, seccomp: &'a Seccomp, search: Search) -> Option<Self> {
         let ours = Filter::compile_for(seccomp, native);
-        let theirs = match in_time(library, native, seccomp, search)? {
+        let theirs = match library.compile_in_time(seccomp, native, search)? {
             Ok(theirs) => theirs,
             Err(error) => {
                 assert_eq!(error, -libc::EEXIST, "{seccomp:?}");
@@ -170,20 +167,6 @@ impl<'a> Compared<'a> {
             }
         }
     }
-}
-
-/// Lets the library compile, but not for ever: rules that overlap can keep it busy for hours.
-fn in_time(
-    library: &'static Library,
-    native: Arch,
-    seccomp: &Seccomp,
-    search: Search,
-) -> Option<Result<Vec<Instruction>, i32>> {
-    let (send, receive) = mpsc::channel();
-    let seccomp = seccomp.clone();
-    // The thread ends with the process of this test.
-    thread::spawn(move || send.send(library.compile(&seccomp, native, search)));
-    receive.recv_timeout(Duration::from_secs(2)).ok()
 }
 
 /// Returns rules that name no argument twice and mean the same together.
