@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         random_profiles_are_what_libseccomp_makes_of_them_3,
         random_profiles_are_what_libseccomp_makes_of_them_4,
         random_profiles_of_other_machines_are_what_libseccomp_makes_of_them,
+        multiplexers_are_asked_as_libseccomp_asks_them,
         of_two_rules_that_disagree_libseccomps_counts,
         special_profiles_are_what_libseccomp_makes_of_them,
         the_numbers_are_libseccomps,
@@ -310,6 +311,26 @@ fn compare(library: &'static Library, machines: &[Arch], seed: u64, profiles: us
     assert!(refused < few && disputed < few && faulty < few, "{refused} {disputed} {faulty}");
 }
 
+/// Each call that goes through `socketcall` or `ipc` fails with an error of its own.
+fn multiplexers_are_asked_as_libseccomp_asks_them() -> Outcome {
+    let (library, _) = (library()?, native()?);
+    let mut seccomp = Seccomp::new(Action::Allow);
+    for (name, error) in seccomp::names().filter(|name| multiplexed(name)).zip(100..) {
+        seccomp.rules.push(Rule::new([name], Action::Errno(error)));
+    }
+    assert_eq!(seccomp.rules.len(), 32);
+    for machine in Arch::ALL.into_iter().filter(|arch| library.token(*arch) != 0) {
+        let mut both = Compared::new(library, machine, &seccomp, Search::Linear).expect("a sound profile");
+        for number in ["socketcall", "ipc"].iter().filter_map(|name| number(name, machine)) {
+            for code in 0..64 {
+                both.call(&Data { number, audit: machine.audit(), args: [code, 0, 0, 0, 0, 0] });
+            }
+        }
+        assert_eq!((both.disputes, both.faults), (0, 0), "{machine:?}");
+    }
+    Ok(())
+}
+
 /// Which of two rules counts where the conditions of both are met.
 fn of_two_rules_that_disagree_libseccomps_counts() -> Outcome {
     let (library, native, pairs) = (library()?, native()?, grounds::times(1000));
@@ -382,6 +403,22 @@ fn special_profiles_are_what_libseccomp_makes_of_them() -> Outcome {
                 rule(&["read"], Action::Log, &[Comparison::new(0, Op::Less, 50)]),
             ],
         ),
+        (
+            no,
+            vec![
+                rule(&["read"], yes, &[Comparison::new(0, Op::Greater, 50)]),
+                rule(&["read"], Action::Log, &[Comparison::new(0, Op::GreaterOrEqual, 100)]),
+            ],
+        ),
+        // A condition more, and the last argument first.
+        (
+            no,
+            vec![
+                rule(&["read"], yes, &[equal(0, 1)]),
+                rule(&["read"], Action::Log, &[equal(0, 1), equal(1, 1)]),
+            ],
+        ),
+        (no, vec![rule(&["read"], yes, &[equal(0, 1)]), rule(&["read"], Action::Log, &[equal(1, 1)])]),
         (
             yes,
             vec![
