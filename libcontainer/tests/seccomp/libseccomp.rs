@@ -199,9 +199,12 @@ impl Library {
         let mut bytes = Vec::new();
         file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("a file in memory");
         let instructions = bytes.as_chunks().0.iter().map(|bytes| Instruction::from_bytes(*bytes));
-        // It writes the other machine's order of bytes.
-        let swapped = is_little(machine) != is_little(native);
-        Ok(instructions.map(|one| if swapped { swap(one) } else { one }).collect())
+        if is_little(machine) == is_little(native) {
+            return Ok(instructions.collect());
+        }
+        let mut actions: Vec<u32> = seccomp.rules.iter().map(|rule| value(rule.action)).collect();
+        actions.push(value(seccomp.default_action));
+        Ok(instructions.map(|one| swap(one, &actions)).collect())
     }
 
     fn add(&self, context: Context, rule: &Rule, number: i32) -> Result<(), i32> {
@@ -272,9 +275,14 @@ fn tell(mut to: PipeWriter, program: &Result<Vec<Instruction>, i32>) {
     to.write_all(&bytes).expect("a pipe");
 }
 
-fn swap(mut instruction: Instruction) -> Instruction {
+/// Reads an instruction for a machine of the other order of bytes. Some of those that return the library writes
+/// in its own order, which is a fault (2.5.4).
+fn swap(mut instruction: Instruction, actions: &[u32]) -> Instruction {
+    const RETURN: u16 = 6;
     instruction.code = instruction.code.swap_bytes();
-    instruction.k = instruction.k.swap_bytes();
+    if instruction.code != RETURN || !actions.contains(&instruction.k) {
+        instruction.k = instruction.k.swap_bytes();
+    }
     instruction
 }
 

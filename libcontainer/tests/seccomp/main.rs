@@ -121,8 +121,8 @@ impl<'a> Compared<'a> {
         }
         let met = self.met(data);
         match (met.contains(&ours), met.contains(&theirs)) {
-            (true, true) if self.is_shared(data) => self.disputes += 1,
-            (true, false) if self.is_shared(data) => self.faults += 1,
+            (true, true) if self.conditions(data) > 1 => self.disputes += 1,
+            (true, false) if self.conditions(data) > 0 => self.faults += 1,
             _ => panic!(
                 "{:?} {data:x?}: {ours:#x}, libseccomp {theirs:#x}, of {met:#x?} in {:#?}",
                 self.native, self.seccomp
@@ -130,18 +130,19 @@ impl<'a> Compared<'a> {
         }
     }
 
-    /// Whether several rules are about a call, so that the library can mix them up.
-    fn is_shared(&self, data: &Data) -> bool {
+    /// Returns how many rules look at the arguments of a call: without any there is nothing to be mixed up.
+    fn conditions(&self, data: &Data) -> usize {
         let archs = Arch::ALL.into_iter().filter(|arch| arch.audit() == data.audit);
-        let is_about = |name: &str, arch| {
+        let looks = |rule: &Rule, name: &str, arch| {
             let by = reference::code(name, arch).map(|(by, _)| by);
-            [Some(name), by].into_iter().flatten().any(|name| number(name, arch) == Some(data.number))
+            let direct = !rule.args.is_empty() && number(name, arch) == Some(data.number);
+            direct || by.is_some_and(|by| number(by, arch) == Some(data.number))
         };
-        let about = |arch| {
+        let all = |arch| {
             let parts = self.seccomp.rules.iter().flat_map(parts);
-            parts.map(|rule| rule.names.iter().filter(|name| is_about(name, arch)).count()).sum::<usize>()
+            parts.map(|rule| rule.names.iter().filter(|name| looks(&rule, name, arch)).count()).sum::<usize>()
         };
-        archs.map(about).any(|rules| rules > 1)
+        archs.map(all).max().unwrap_or(0)
     }
 
     /// Returns what the rules say that the library finds to be met when each one is all there is.
