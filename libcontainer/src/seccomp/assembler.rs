@@ -60,13 +60,18 @@ impl Assembler {
         }
     }
 
-    /// Returns the program, unless it is longer than the kernel takes: then how long it is.
-    pub(super) fn finish(mut self) -> Result<Vec<Instruction>, usize> {
-        if self.written.len() > bpf::LONGEST {
-            return Err(self.written.len());
+    /// Whether it is longer than the kernel takes: whoever writes a lot may stop then.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.written.len() > bpf::LONGEST
+    }
+
+    /// Returns the program, unless it is too long.
+    pub(super) fn finish(mut self) -> Option<Vec<Instruction>> {
+        if self.is_too_long() {
+            return None;
         }
         self.written.reverse();
-        Ok(self.written)
+        Some(self.written)
     }
 
     /// Returns a place that a condition written now, or after one more jump, can reach.

@@ -10,7 +10,7 @@ pub(super) const NONE: u16 = u16::MAX;
 const ARM_PRIVATE: (u32, u32) = (0xff00, 0xf_0000);
 
 /// A system call that some architecture has: a row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Call(usize);
 
 impl Call {

@@ -44,12 +44,9 @@ impl Filter {
         check(seccomp)?;
         let default = value(seccomp.default_action);
         let rules: Vec<_> = seccomp.rules.iter().map(|rule| known(rule, default)).collect();
-        let mut tables = Vec::with_capacity(4);
-        for arch in architectures(seccomp, native) {
-            tables.push(Table::new(arch, &rules)?);
-        }
+        let archs = architectures(seccomp, native);
         Ok(Filter {
-            instructions: program(&tables, seccomp.default_action)?,
+            instructions: program(&archs, &rules, seccomp.default_action)?,
             flags: flags(seccomp),
             listener: seccomp.listener.clone().filter(|_| notifies(seccomp)),
         })
@@ -171,7 +168,9 @@ fn flags(seccomp: &Seccomp) -> u32 {
 
 /// Finds the calls that a rule is about.
 fn known(rule: &Rule, default: u32) -> Known<'_> {
-    let calls = rule.names.iter().filter_map(|name| Call::named(name)).collect();
+    let mut calls: Vec<_> = rule.names.iter().filter_map(|name| Call::named(name)).collect();
+    calls.sort_unstable();
+    calls.dedup();
     Known { rule, calls, is_default: value(rule.action) == default }
 }
 
@@ -186,29 +185,39 @@ fn architectures(seccomp: &Seccomp, native: Arch) -> Vec<Arch> {
     all
 }
 
-fn program(tables: &[Table], default: Action) -> Result<Vec<Instruction>> {
+fn program(archs: &[Arch], rules: &[Known<'_>], default: Action) -> Result<Vec<Instruction>> {
     let action = value(default);
     let is_made = matches!(default, Action::Allow | Action::Log | Action::Trace(_));
     let newer = (!is_made).then_some(value(Action::Errno(libc::ENOSYS as u16)));
     let defaults = Defaults { action, newer, stranger: value(Action::KillThread) };
 
-    let mut program = Assembler::new();
-    let mut next = Next::Return(defaults.stranger);
-    // From the last one to the first: the program is written backwards.
-    let mut kernels: Vec<u32> = Vec::with_capacity(tables.len());
-    tables.iter().map(|table| table.arch.audit()).for_each(|audit| {
+    let mut kernels: Vec<u32> = Vec::with_capacity(archs.len());
+    for audit in archs.iter().map(|arch| arch.audit()) {
         if !kernels.contains(&audit) {
             kernels.push(audit);
         }
-    });
+    }
+    let mut program = Assembler::new();
+    let mut next = Next::Return(defaults.stranger);
+    // From the last one to the first: the program is written backwards.
     for audit in kernels.into_iter().rev() {
-        let sharing: Vec<&Table> = tables.iter().filter(|table| table.arch.audit() == audit).collect();
-        let inside = ranges::write(&mut program, &sharing, defaults);
+        let sharing = archs.iter().filter(|arch| arch.audit() == audit);
+        let tables = sharing.map(|arch| Table::new(*arch, rules)).collect::<Result<Vec<_>>>()?;
+        let inside = ranges::write(&mut program, &tables, defaults);
         next = program.branch(bpf::EQUAL, audit, inside, next);
+        if program.is_too_long() {
+            return Err(too_long());
+        }
     }
     program.enter(next);
     program.plain(bpf::LOAD, bpf::ARCH);
-    program.finish().map_err(|length| {
-        wrong(format_args!("makes a program of {length} instructions, and the kernel takes {}", bpf::LONGEST))
-    })
+    program.finish().ok_or_else(too_long)
+}
+
+/// The error for rules that can't be said in so few instructions.
+pub(super) fn too_long() -> Error {
+    wrong(format_args!(
+        "makes a program of more than {} instructions: the kernel takes no longer one",
+        bpf::LONGEST
+    ))
 }

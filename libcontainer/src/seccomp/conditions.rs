@@ -112,6 +112,10 @@ impl Case {
 pub(super) fn write(to: &mut Assembler, arch: Arch, cases: &[Case], default: u32) -> Next {
     let mut next = Next::Return(default);
     for case in cases.iter().rev() {
+        // It is an error in the end: an endless profile must not take all memory first.
+        if to.is_too_long() {
+            break;
+        }
         let otherwise = next;
         next = Next::Return(case.action);
         for condition in case.conditions.iter().rev() {

@@ -42,7 +42,7 @@
 //! | architectures of the other order of bytes are passed over | an error | this kernel never shows them |
 //! | calls are known up to Linux 7.3 | up to its own version | a newer call in a profile is meant to count |
 //! | rules that overlap and disagree are ordered as above | in some mixes refused (EEXIST), or ordered by the upper half of 64 bits alone | one order that can be said |
-//! | conditions on several arguments are compared with those arguments | where several rules are about a call, now and then with the argument that another rule has just looked at (2.5.4, 2.6.1) | a fault: each rule alone it compares rightly |
+//! | conditions on several arguments are compared with those arguments | where several rules have conditions, now and then with the argument that another one has just looked at (2.5.4, 2.6.1) | a fault: each rule alone it compares rightly |
 //! | any number of rules that overlap | some never end (2.6.1) | a fault |
 //! | `switch_endian` and `sys_debug_setcontext` of PowerPC are two calls | one of them is taken for the other, on other machines | a fault |
 //! | a name that an architecture doesn't have makes no rule there | a rule about a negative number, except on x86 and other multiplexing ones | the kernel has no such numbers |

@@ -34,7 +34,7 @@ pub(super) struct Defaults {
 
 /// Writes what happens to the calls of one architecture of the kernel; `tables` are those that share its
 /// number. Returns where it begins: at the load of the call's number.
-pub(super) fn write(to: &mut Assembler, tables: &[&Table], defaults: Defaults) -> Next {
+pub(super) fn write(to: &mut Assembler, tables: &[Table], defaults: Defaults) -> Next {
     let ranges = ranges(tables, defaults);
     let tree = search(to, &ranges, defaults.action);
     to.enter(tree);
@@ -42,9 +42,9 @@ pub(super) fn write(to: &mut Assembler, tables: &[&Table], defaults: Defaults) -
 }
 
 /// Returns the ranges of all numbers; neighbours differ.
-fn ranges<'a>(tables: &[&'a Table], defaults: Defaults) -> Vec<Range<'a>> {
+fn ranges(tables: &[Table], defaults: Defaults) -> Vec<Range<'_>> {
     let mut ranges = Ranges(Vec::with_capacity(256));
-    let of = |arch: Arch| tables.iter().copied().find(|table| table.arch == arch);
+    let of = |arch: Arch| tables.iter().find(|table| table.arch == arch);
     let is_x86_64 = tables.iter().any(|table| matches!(table.arch, Arch::X86_64 | Arch::X32));
     if !is_x86_64 {
         for table in tables {

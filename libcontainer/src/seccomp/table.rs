@@ -1,8 +1,9 @@
 //! What happens to each number of an architecture.
 
 use super::calls::Call;
+use super::compile::too_long;
 use super::conditions::{Case, Condition};
-use super::value;
+use super::{bpf, value};
 use crate::config::{Arch, Comparison, Rule};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -78,6 +79,10 @@ impl Table {
             let name = entries[0].call.name();
             let text = format!("seccomp: rules about {name:?} with the same conditions say different things");
             return Err(Error::new(ErrorKind::InvalidConfig, text));
+        }
+        // Each of them makes an instruction at least.
+        if cases.iter().map(|case| case.conditions.len()).sum::<usize>() > bpf::LONGEST {
+            return Err(too_long());
         }
         self.cases.push(cases);
         Ok(Verdict::Cases(self.cases.len() - 1))

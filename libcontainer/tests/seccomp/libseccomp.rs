@@ -5,8 +5,9 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{PipeWriter, Read, Seek, Write, pipe};
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libcontainer::seccomp::{Action, Arch, Comparison, Instruction, Op, Rule, Seccomp};
 
@@ -95,6 +96,46 @@ impl Library {
         unsafe { (self.arch)(name.as_ptr()) }
     }
 
+    /// Lets it compile in a process of its own, with two seconds of a processor's time: nothing if that isn't
+    /// enough. Rules that overlap can keep the library busy for hours.
+    pub(crate) fn compile_in_time(
+        &self,
+        seccomp: &Seccomp,
+        machine: Arch,
+        search: Search,
+    ) -> Option<Result<Vec<Instruction>, i32>> {
+        let (mut answer, question) = pipe().expect("a pipe");
+        // SAFETY: the child calls the library, writes, and ends without returning.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0, "fork");
+        if child == 0 {
+            let told = catch_unwind(AssertUnwindSafe(|| {
+                limit();
+                tell(question, &self.compile(seccomp, machine, search));
+            }));
+            // SAFETY: ends this process.
+            unsafe { libc::_exit(i32::from(told.is_err())) }
+        }
+        drop(question);
+        let mut bytes = Vec::new();
+        answer.read_to_end(&mut bytes).expect("a pipe");
+        let mut status = 0;
+        // SAFETY: our own child, and a place for its status.
+        let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(waited, child, "waitpid");
+        if libc::WIFSIGNALED(status) {
+            assert_eq!(libc::WTERMSIG(status), libc::SIGXCPU, "the library ended by this signal");
+            return None;
+        }
+        assert_eq!(status, 0, "the library's process");
+        let (error, program) = bytes.split_first_chunk().expect("an answer");
+        let program = program.as_chunks().0.iter().map(|bytes| Instruction::from_bytes(*bytes)).collect();
+        Some(match i32::from_ne_bytes(*error) {
+            0 => Ok(program),
+            error => Err(error),
+        })
+    }
+
     /// Makes the program as runc does on a machine, before what runc puts in front of it; the error is the library's.
     pub(crate) fn compile(
         &self,
@@ -158,9 +199,12 @@ impl Library {
         let mut bytes = Vec::new();
         file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("a file in memory");
         let instructions = bytes.as_chunks().0.iter().map(|bytes| Instruction::from_bytes(*bytes));
-        // It writes the other machine's order of bytes.
-        let swapped = is_little(machine) != is_little(native);
-        Ok(instructions.map(|one| if swapped { swap(one) } else { one }).collect())
+        if is_little(machine) == is_little(native) {
+            return Ok(instructions.collect());
+        }
+        let mut actions: Vec<u32> = seccomp.rules.iter().map(|rule| value(rule.action)).collect();
+        actions.push(value(seccomp.default_action));
+        Ok(instructions.map(|one| swap(one, &actions)).collect())
     }
 
     fn add(&self, context: Context, rule: &Rule, number: i32) -> Result<(), i32> {
@@ -213,9 +257,32 @@ impl Newer {
     }
 }
 
-fn swap(mut instruction: Instruction) -> Instruction {
+/// Gives this process two seconds of a processor's time, and no core file when they are over.
+fn limit() {
+    for (resource, soft, hard) in [(libc::RLIMIT_CPU, 2, 4), (libc::RLIMIT_CORE, 0, 0)] {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: a limit that outlives the call.
+        let error = unsafe { libc::setrlimit(resource, &raw const limit) };
+        assert_eq!(error, 0, "setrlimit");
+    }
+}
+
+/// Writes an error, 0 if there is none, and the program.
+fn tell(mut to: PipeWriter, program: &Result<Vec<Instruction>, i32>) {
+    let error = program.as_ref().err().copied().unwrap_or(0);
+    let mut bytes = error.to_ne_bytes().to_vec();
+    bytes.extend(program.iter().flatten().flat_map(|one| one.to_bytes()));
+    to.write_all(&bytes).expect("a pipe");
+}
+
+/// Reads an instruction for a machine of the other order of bytes. Some of those that return the library writes
+/// in its own order, which is a fault (2.5.4).
+fn swap(mut instruction: Instruction, actions: &[u32]) -> Instruction {
+    const RETURN: u16 = 6;
     instruction.code = instruction.code.swap_bytes();
-    instruction.k = instruction.k.swap_bytes();
+    if instruction.code != RETURN || !actions.contains(&instruction.k) {
+        instruction.k = instruction.k.swap_bytes();
+    }
     instruction
 }
 

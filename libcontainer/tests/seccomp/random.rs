@@ -90,9 +90,7 @@ pub(crate) fn profile(random: &mut Random, names: &[&str], archs: &[Arch], dispu
         rule.names.push("getpid".to_owned());
         if random.below(2) == 0 {
             rule.names.pop_if(|_| random.below(2) == 0);
-            for _ in 0..=random.below(3) {
-                rule.args.push(comparison(random));
-            }
+            rule.args = comparisons(random);
         }
         if !rule.names.is_empty() {
             seccomp.rules.push(rule);
@@ -102,6 +100,11 @@ pub(crate) fn profile(random: &mut Random, names: &[&str], archs: &[Arch], dispu
         seccomp.listener = Some(Listener::new("/run/listener"));
     }
     seccomp
+}
+
+/// Makes one condition to three, on arguments of which few are the same.
+pub(crate) fn comparisons(random: &mut Random) -> Vec<Comparison> {
+    (0..=random.below(3)).map(|_| comparison(random)).collect()
 }
 
 fn comparison(random: &mut Random) -> Comparison {
