@@ -35,7 +35,7 @@ pub(crate) fn confined(script: &str) -> Result<Shell, Stop> {
     let (mut memory, mut pids) = (Memory::default(), Pids::default());
     (memory.limit, pids.limit) = (Some(64 << 20), Some(20));
     (resources.memory, resources.pids) = (Some(memory), Some(pids));
-    shell.config.cgroup = Some(Cgroup { path, resources, devices: Vec::new() });
+    shell.config.cgroup = Some(Cgroup { path, resources, ..Cgroup::default() });
     match Container::create(&shell.config, Io::default()) {
         Ok(container) => container.delete()?,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(ignored(error)),

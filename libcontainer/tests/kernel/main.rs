@@ -18,6 +18,7 @@ mod pause;
 mod process;
 mod seccomp;
 mod serving;
+mod systemd;
 mod terminal;
 
 #[path = "../shell/mod.rs"]
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         factory::tests(),
         events::tests(),
         pause::tests(),
+        systemd::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
 }
