@@ -124,7 +124,7 @@ fn print_network(container: &Container) -> Result<(), Box<dyn Error>> {
 
 /// Limits of memory and of processes, where this machine lets us set them.
 fn limits() -> Result<Cgroup, Box<dyn Error>> {
-    let mut cgroup = Cgroup { path: format!("/container-{}", process::id()).into(), ..Cgroup::default() };
+    let mut cgroup = Cgroup::new(format!("/container-{}", process::id()));
     let mut memory = Memory::default();
     memory.limit = Some(256 << 20);
     let mut pids = Pids::default();

@@ -24,7 +24,7 @@ use std::ffi::{CStr, c_char};
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
-use crate::config::{Config, Process};
+use crate::config::{Action, Config, Mount, Process, Seccomp};
 use crate::plan::{Circumstances, Plan};
 use crate::program::{Message, SLOTS};
 use crate::raw::nr;
@@ -209,7 +209,11 @@ fn configs() -> Vec<Config> {
     terminal.readonly_rootfs = true;
     let mut chroot = Config::new("/rootfs");
     chroot.no_pivot_root = true;
-    vec![usual, rootless, terminal, chroot]
+    let mut filtered = Config::new("/rootfs");
+    filtered.process.seccomp = Some(Seccomp::new(Action::Allow));
+    filtered.process.no_new_privileges = false;
+    filtered.mounts.push(Mount::new("tmpfs", "tmpfs", "/data", ["tmpcopyup", "ro"]));
+    vec![usual, rootless, terminal, chroot, filtered]
 }
 
 fn plans() -> Vec<Plan> {

@@ -28,6 +28,7 @@
 //! | what happens to a container, and what it uses | [`Events`], [`Stats`] |
 //! | OCI bundles | [`oci`] |
 //! | which system calls may be made | [`seccomp`] |
+//! | `container.json` of 2014 | [`docker`] |
 //!
 //! # Features
 //!
@@ -37,7 +38,7 @@
 //!
 //! | Docker's `pkg/libcontainer` | here | mended |
 //! |---|---|---|
-//! | `Container` (container.json) | [`Config`] | the sample of its own version could not be read |
+//! | `Container` (container.json) | [`Config`]; [`docker`] reads the file | the sample of its own version could not be read |
 //! | `namespaces.Exec` | [`Container::run`] | the child's errors never reached the parent |
 //! | `namespaces.ExecIn` | [`Container::exec`] | joined namespaces in directory order, leaked descriptors |
 //! | `SyncPipe` | inside | one way only, and write errors were dropped |
@@ -49,6 +50,7 @@
 
 mod config;
 mod container;
+pub mod docker;
 mod error;
 mod events;
 mod factory;

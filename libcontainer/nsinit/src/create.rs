@@ -14,6 +14,7 @@ use crate::args::{Arguments, Global, is_ordinary_user, one};
 use crate::console::{Console, Terminal};
 use crate::failure::{Failure, Result};
 use crate::help;
+use crate::log::Log;
 
 pub(crate) fn command(global: &Global, arguments: &mut Arguments) -> Result<u8> {
     let mut options = Options::default();
@@ -149,8 +150,8 @@ impl Made {
     }
 
     /// Removes the container, and gives the terminal back.
-    pub(crate) fn delete(mut self) -> Result<()> {
-        let deleted = self.container.take().map_or(Ok(()), Container::delete);
+    pub(crate) fn delete(mut self, log: &Log) -> Result<()> {
+        let deleted = log.hooks(self.container.take().map_or(Ok(()), Container::delete));
         // Only now nobody can write to it any more.
         let closed = self.terminal.take().map_or(Ok(()), Terminal::close);
         deleted?;

@@ -31,6 +31,6 @@ pub(crate) fn command(global: &Global, arguments: &mut Arguments) -> Result<u8> 
             "delete {id:?}: container is {status}; stop it first, or use --force"
         )));
     }
-    container.delete()?;
+    global.log.hooks(container.delete())?;
     Ok(0)
 }

@@ -37,7 +37,7 @@ const COMMANDS: [(&str, &str, &str); 10] = [
     ),
     ("kill", "ID [SIGNAL]", "send a signal to the container's first process; TERM unless given"),
     ("list", "[-q] [-f table|json]", "list the containers"),
-    ("plan", "[-b DIR]", "print what would be done for a bundle, step by step"),
+    ("plan", "[-b DIR] [--json]", "print what would be done for a bundle, step by step"),
     (
         "run",
         "[-d] [--keep] [-b DIR] [--pid-file FILE] [--console-socket PATH] [--no-pivot] [--preserve-fds N] ID",

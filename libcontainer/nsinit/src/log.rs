@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use libcontainer::oci;
+use libcontainer::{ErrorKind, oci};
 
 use crate::failure::Failure;
 
@@ -39,6 +39,17 @@ impl Log {
         // Nobody is left to tell when standard error is closed.
         let _ = writeln!(std::io::stderr(), "nsinit: {text}");
         self.write("error", &text);
+    }
+
+    /// Tells of a hook that failed when its container was gone already: nothing failed but the hook.
+    pub(crate) fn hooks(&self, deleted: libcontainer::Result<()>) -> libcontainer::Result<()> {
+        match deleted {
+            Err(error) if error.kind() == ErrorKind::Hook => {
+                self.error(&error.to_string());
+                Ok(())
+            }
+            deleted => deleted,
+        }
     }
 
     /// Tells what is done, to those who asked for it.

@@ -40,7 +40,7 @@ pub(crate) fn command(global: &Global, arguments: &mut Arguments) -> Result<u8> 
     if keep {
         made.close()?;
     } else {
-        made.delete()?;
+        made.delete(&global.log)?;
     }
     Ok(code)
 }

@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         a_console_socket_gets_the_terminal,
         the_list_has_every_container,
         spec_overwrites_nothing,
+        hooks_of_a_bundle_run_at_their_turns,
+        failed_hooks_are_told,
         plan_touches_nothing,
         limits_without_cgroups_of_ones_own_are_refused,
         runc_gives_the_same,
@@ -655,7 +657,54 @@ fn plan_touches_nothing() -> Outcome {
     let ground = Ground::new(&["true"], |_| {})?;
     let plan = ground.says(&["plan", "-b", "."])?;
     assert!(plan.contains("pivot the root\n") && plan.ends_with("execute \"true\"\n"), "{plan}");
+    let steps: Vec<Value> = serde_json::from_str(&ground.says(&["plan", "--json"])?)?;
+    let words: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap_or_default()).collect();
+    assert_eq!(words, plan.lines().collect::<Vec<_>>());
     assert!(!ground.dir.join("state").exists());
+    Ok(())
+}
+
+/// A hook that notes its name and what it reads.
+fn hook(name: &str) -> Value {
+    json!({ "path": "/bin/sh", "args": ["sh", "-c", format!("echo {name} >>hooks; cat >state-{name}")],
+            "env": ["PATH=/bin:/usr/bin"] })
+}
+
+fn hooks_of_a_bundle_run_at_their_turns() -> Outcome {
+    let ground = Ground::new(&["true"], |config| {
+        config["annotations"] = json!({ "org.example": "noted" });
+        config["hooks"] = json!({ "prestart": [hook("prestart")], "createRuntime": [hook("createRuntime")],
+            "poststart": [hook("poststart")], "poststop": [hook("poststop")] });
+    })?;
+    ground.says(&["create", "hooked"])?;
+    let noted = || fs::read_to_string(ground.dir.join("hooks"));
+    assert_eq!(noted()?, "prestart\ncreateRuntime\n");
+    ground.says(&["start", "hooked"])?;
+    assert_eq!(noted()?, "prestart\ncreateRuntime\npoststart\n");
+    ground.says(&["delete", "--force", "hooked"])?;
+    assert_eq!(noted()?, "prestart\ncreateRuntime\npoststart\npoststop\n");
+    let state: Value = serde_json::from_str(&fs::read_to_string(ground.dir.join("state-poststart"))?)?;
+    assert_eq!((&state["id"], &state["status"]), (&json!("hooked"), &json!("running")));
+    assert_eq!(state["annotations"]["org.example"], "noted");
+    assert_eq!(state["bundle"].as_str(), ground.dir.canonicalize()?.to_str());
+    ground.nothing_is_left();
+    Ok(())
+}
+
+fn failed_hooks_are_told() -> Outcome {
+    let failing = json!([{ "path": "/bin/sh", "args": ["sh", "-c", "echo why >&2; exit 3"] }]);
+    let ground = Ground::new(&["true"], |config| config["hooks"] = json!({ "createRuntime": failing }))?;
+    fails(
+        &ground,
+        &["create", "{}"],
+        "error running createRuntime hook #0: \"/bin/sh\": exit status 3: why",
+    )?;
+    let ground = Ground::new(&["true"], |config| config["hooks"] = json!({ "poststop": failing }))?;
+    let output = ground.output(&["run", "{}"])?;
+    let line = text(&output.stderr);
+    assert!(output.status.success(), "the program ended well: {line}");
+    assert!(line.contains("error running poststop hook #0"), "{line}");
+    ground.nothing_is_left();
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path};
 
+use super::destination::over_proc;
 use super::scheduling::mask;
 use super::{
     Config, IdMapping, IntelRdt, IoClass, IoPriority, MemoryMode, MemoryPolicy, Mount, NamespaceKind,
@@ -232,6 +233,9 @@ fn mounts(config: &Config, wrong: &mut Vec<String>) {
             wrong.push(format!("mount on {destination:?}: tmpcopyup is for tmpfs"));
         }
         if let Some(why) = idmap_wrong(config, mount) {
+            wrong.push(format!("mount on {destination:?}: {why}"));
+        }
+        if let Some(why) = over_proc(mount) {
             wrong.push(format!("mount on {destination:?}: {why}"));
         }
         let texts =

@@ -34,7 +34,18 @@ pub struct Hooks {
 }
 
 /// A program that runs at a turn of a container's life.
+///
+/// ```
+/// use libcontainer::{Config, Hook};
+///
+/// let mut config = Config::new("/srv/rootfs");
+/// let mut hook = Hook::new("/usr/bin/notify");
+/// hook.args = vec!["notify".to_owned(), "started".to_owned()];
+/// hook.timeout = Some(5);
+/// config.hooks.poststart.push(hook);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(default, deny_unknown_fields)]
 pub struct Hook {
     /// The program: an absolute path.
@@ -45,6 +56,13 @@ pub struct Hook {
     pub env: Vec<String>,
     /// After how many seconds it is killed, and has failed; never unless said.
     pub timeout: Option<u32>,
+}
+
+impl Hook {
+    /// Makes a hook without arguments and environment.
+    pub fn new(path: impl Into<PathBuf>) -> Hook {
+        Hook { path: path.into(), ..Hook::default() }
+    }
 }
 
 impl Hooks {

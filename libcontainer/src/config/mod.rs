@@ -3,6 +3,7 @@
 mod capabilities;
 pub(crate) mod check;
 mod defaults;
+mod destination;
 mod hooks;
 mod rdt;
 pub(crate) mod scheduling;
@@ -90,6 +91,7 @@ pub struct Config {
 ///
 /// [state]: https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#state
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(default, deny_unknown_fields)]
 pub struct Description {
     /// The version of the specification; this crate's unless said.
@@ -220,7 +222,15 @@ pub struct IdMapping {
 }
 
 /// A mount of the container.
+///
+/// ```
+/// use libcontainer::Mount;
+///
+/// let data = Mount::bind("/srv/data", "/data", ["ro", "nosuid"]);
+/// let scratch = Mount::new("tmpfs", "tmpfs", "/scratch", ["size=64m"]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(default, deny_unknown_fields)]
 pub struct Mount {
     /// Where: a path inside, which is made when it is absent.
@@ -242,6 +252,33 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// Makes a mount of a filesystem, or a bind where the type is empty.
+    pub fn new<T: Into<String>>(
+        kind: impl Into<String>,
+        source: impl Into<PathBuf>,
+        destination: impl Into<PathBuf>,
+        options: impl IntoIterator<Item = T>,
+    ) -> Mount {
+        Mount {
+            destination: destination.into(),
+            kind: kind.into(),
+            source: source.into(),
+            options: options.into_iter().map(Into::into).collect(),
+            ..Mount::default()
+        }
+    }
+
+    /// Makes a bind of a path of the host with all that is mounted below it, with more options.
+    pub fn bind<T: Into<String>>(
+        source: impl Into<PathBuf>,
+        destination: impl Into<PathBuf>,
+        options: impl IntoIterator<Item = T>,
+    ) -> Mount {
+        let mut mount = Mount::new("", source, destination, options);
+        mount.options.insert(0, "rbind".to_owned());
+        mount
+    }
+
     /// Returns whether it shows files as others'.
     pub(crate) fn is_idmapped(&self) -> bool {
         let word = |word: &String| matches!(word.as_str(), "idmap" | "ridmap");
@@ -280,6 +317,7 @@ pub enum DeviceKind {
 
 /// The container's control group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(default, deny_unknown_fields)]
 pub struct Cgroup {
     /// Its path beneath the root of each hierarchy; a relative one is beneath the caller's own. For systemd
@@ -293,6 +331,13 @@ pub struct Cgroup {
     /// Which devices may be used, besides those of every container. The last rule that fits counts; no rule
     /// at all means no other device, except in a user namespace, where none can be made.
     pub devices: Vec<cgroups::DeviceRule>,
+}
+
+impl Cgroup {
+    /// Makes one without limits.
+    pub fn new(path: impl Into<PathBuf>) -> Cgroup {
+        Cgroup { path: path.into(), ..Cgroup::default() }
+    }
 }
 
 /// A network interface of the container.
@@ -464,29 +509,30 @@ pub struct Rlimit {
 }
 
 impl Rlimit {
+    /// The names at the places of their numbers, without `RLIMIT_` (include/uapi/asm-generic/resource.h).
+    pub(crate) const NAMES: [&str; 16] = [
+        "CPU",
+        "FSIZE",
+        "DATA",
+        "STACK",
+        "CORE",
+        "RSS",
+        "NPROC",
+        "NOFILE",
+        "MEMLOCK",
+        "AS",
+        "LOCKS",
+        "SIGPENDING",
+        "MSGQUEUE",
+        "NICE",
+        "RTPRIO",
+        "RTTIME",
+    ];
+
     /// Returns the kernel's number for the resource.
     pub(crate) fn resource(&self) -> Option<u32> {
-        // include/uapi/asm-generic/resource.h
-        const NAMES: [&str; 16] = [
-            "CPU",
-            "FSIZE",
-            "DATA",
-            "STACK",
-            "CORE",
-            "RSS",
-            "NPROC",
-            "NOFILE",
-            "MEMLOCK",
-            "AS",
-            "LOCKS",
-            "SIGPENDING",
-            "MSGQUEUE",
-            "NICE",
-            "RTPRIO",
-            "RTTIME",
-        ];
         let name = self.kind.strip_prefix("RLIMIT_")?;
-        NAMES.iter().position(|&known| known == name).map(|number| number as u32)
+        Self::NAMES.iter().position(|&known| known == name).map(|number| number as u32)
     }
 }
 

@@ -77,7 +77,14 @@ pub(super) fn confine(config: &Config, group: &Group) -> Result<()> {
             crate::config::DeviceKind::Block => DeviceKind::Block,
             crate::config::DeviceKind::Fifo => continue,
         };
-        rules.push(node(kind, Some(device.major), Some(device.minor), DeviceAccess::all()));
+        // What is said about just this device counts.
+        let rule = node(kind, Some(device.major), Some(device.minor), DeviceAccess::all());
+        let exact = |other: &DeviceRule| {
+            (other.kind, other.major, other.minor) == (rule.kind, rule.major, rule.minor)
+        };
+        if !wanted.devices.iter().any(exact) {
+            rules.push(rule);
+        }
     }
     Ok(group.set_devices(&rules)?)
 }

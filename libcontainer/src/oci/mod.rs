@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Versions 1.0 to 1.3 are read, for Linux. Fields that the specification doesn't know are ignored, as it
-//! asks for. Fields that it knows and this crate doesn't do yet (`linux.intelRdt`, `vm`, ...) are an
+//! asks for. Fields that it knows and this crate doesn't do yet (`linux.netDevices`, `vm`) are an
 //! error that names all of them: a container never runs with less protection than its bundle asks for.
 //!
 //! [runtime specification]: https://github.com/opencontainers/runtime-spec/blob/main/config.md
@@ -155,7 +155,7 @@ impl Bundle {
 }
 
 /// Reads a file that must be small and of the plain kind: a FIFO would keep us waiting.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("is not a regular file"));

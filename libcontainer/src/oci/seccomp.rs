@@ -16,34 +16,37 @@ pub(super) fn seccomp(value: &Value) -> Result<Seccomp> {
     let profile = Object::new(value, "linux.seccomp".to_owned())?;
     let default = profile.action("defaultAction", "defaultErrnoRet")?;
     let mut seccomp = Seccomp::new(default);
-    for (value, at) in profile.list("architectures")? {
-        seccomp.architectures.push(architecture(value, &at)?);
+    for (at, value) in profile.list("architectures")?.iter().enumerate() {
+        seccomp.architectures.push(architecture(value, &profile.element("architectures", at))?);
     }
     if let Some(flags) = profile.flags()? {
         seccomp.flags = flags;
     }
     seccomp.listener = profile.listener()?;
-    for (value, at) in profile.list("syscalls")? {
-        seccomp.rules.push(rule(value, at)?);
+    for (at, value) in profile.list("syscalls")?.iter().enumerate() {
+        seccomp.rules.push(rule(value, profile.element("syscalls", at))?);
     }
     Ok(seccomp)
 }
 
 fn rule(value: &Value, at: String) -> Result<Rule> {
     let object = Object::new(value, at)?;
-    let mut names = Vec::new();
-    for (value, at) in object.list("names")? {
-        match text(value, &at)? {
-            "" => return Err(wrong(&at, "is empty")),
-            name => names.push(name.to_owned()),
+    let values = object.list("names")?;
+    let mut names = Vec::with_capacity(values.len());
+    for (at, value) in values.iter().enumerate() {
+        // There are hundreds: where they stand is said only of those that are wrong.
+        match value.as_str() {
+            None => return Err(wrong(&object.element("names", at), "isn't a string")),
+            Some("") => return Err(wrong(&object.element("names", at), "is empty")),
+            Some(name) => names.push(name.to_owned()),
         }
     }
     if names.is_empty() {
         return Err(wrong(&object.field("names"), "is missing or empty"));
     }
     let mut rule = Rule::new(names, object.action("action", "errnoRet")?);
-    for (value, at) in object.list("args")? {
-        rule.args.push(comparison(value, at)?);
+    for (at, value) in object.list("args")?.iter().enumerate() {
+        rule.args.push(comparison(value, object.element("args", at))?);
     }
     Ok(rule)
 }
@@ -120,6 +123,10 @@ impl<'a> Object<'a> {
         format!("{}.{name}", self.at)
     }
 
+    fn element(&self, list: &str, at: usize) -> String {
+        format!("{}.{list}[{at}]", self.at)
+    }
+
     /// Returns a field that is there: `null` is what Go writes for what isn't.
     fn get(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name).filter(|value| !value.is_null())
@@ -137,23 +144,21 @@ impl<'a> Object<'a> {
         self.get(name).map(number).transpose()
     }
 
-    /// Returns the elements of a list, each with where it stands.
-    fn list(&self, name: &str) -> Result<impl Iterator<Item = (&'a Value, String)> + use<'a>> {
-        let at = self.field(name);
-        let values = match self.get(name) {
-            Some(value) => value.as_array().ok_or_else(|| wrong(&at, "isn't a list"))?.as_slice(),
-            None => &[],
-        };
-        Ok(values.iter().enumerate().map(move |(number, value)| (value, format!("{at}[{number}]"))))
+    /// Returns the elements of a list; one that isn't there has none.
+    fn list(&self, name: &str) -> Result<&'a [Value]> {
+        match self.get(name) {
+            Some(Value::Array(values)) => Ok(values),
+            Some(_) => Err(wrong(&self.field(name), "isn't a list")),
+            None => Ok(&[]),
+        }
     }
 
     /// Reads an action, with the number that belongs to some of them.
     fn action(&self, name: &str, errno: &str) -> Result<Action> {
         let number = self.number(errno)?;
-        let at = self.field(errno);
         let with = |most: u16| match u16::try_from(number.unwrap_or(EPERM.into())) {
             Ok(number) if number <= most => Ok(number),
-            _ => Err(wrong(&at, format_args!("is beyond {most}"))),
+            _ => Err(wrong(&self.field(errno), format_args!("is beyond {most}"))),
         };
         let action = match self.text(name)? {
             "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
@@ -167,7 +172,7 @@ impl<'a> Object<'a> {
             other => return Err(unknown(&self.field(name), other)),
         };
         match number {
-            Some(_) => Err(wrong(&at, format_args!("{action:?} takes no number"))),
+            Some(_) => Err(wrong(&self.field(errno), format_args!("{action:?} takes no number"))),
             None => Ok(action),
         }
     }
@@ -178,7 +183,8 @@ impl<'a> Object<'a> {
             return Ok(None);
         }
         let mut flags = FilterFlags::empty();
-        for (value, at) in self.list("flags")? {
+        for (at, value) in self.list("flags")?.iter().enumerate() {
+            let at = self.element("flags", at);
             let name = text(value, &at)?;
             let known = name.strip_prefix("SECCOMP_FILTER_FLAG_").and_then(FilterFlags::from_name);
             flags |= known.ok_or_else(|| unknown(&at, name))?;
@@ -287,6 +293,18 @@ mod tests {
             (
                 error(r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"action": "SCMP_ACT_LOG"}]}"#),
                 "linux.seccomp.syscalls[0].names: is missing or empty",
+            ),
+            (
+                error(r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["a", ""]}]}"#),
+                "linux.seccomp.syscalls[0].names[1]: is empty",
+            ),
+            (
+                error(r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [7]}]}"#),
+                "linux.seccomp.syscalls[0].names[0]: isn't a string",
+            ),
+            (
+                error(r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": {}}"#),
+                "linux.seccomp.syscalls: isn't a list",
             ),
             (rule("5"), "linux.seccomp.syscalls[0].action: isn't a string"),
             (

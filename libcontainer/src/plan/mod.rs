@@ -12,6 +12,7 @@ mod mounts;
 mod namespaces;
 mod serving;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -272,7 +273,7 @@ fn finish(
         builder.step(format!("hand over descriptor {}", 3 + index));
         builder.op(Op::Inherit { slot, number: 3 + index as i32 });
     }
-    let mut environment = process.env.clone();
+    let mut environment = environment(&process.env);
     let first = Path::new(process.args.first().map_or("", String::as_str));
     let program = circumstances.program.as_deref().unwrap_or(first);
     // A hook gets what it says, and nothing more.
@@ -326,6 +327,17 @@ fn execute(
     Ok(())
 }
 
+/// Of a name that is there twice the last value counts, for programs don't agree on which they take.
+fn environment(variables: &[String]) -> Vec<String> {
+    let mut last = BTreeMap::new();
+    for (number, variable) in variables.iter().enumerate() {
+        last.insert(variable.split('=').next(), number);
+    }
+    let counts = |number: &usize, variable: &String| last.get(&variable.split('=').next()) == Some(number);
+    let variables = variables.iter().enumerate().filter(|(number, variable)| counts(number, variable));
+    variables.map(|(_, variable)| variable.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,6 +351,12 @@ mod tests {
         let (last, exec) = operations.last().unwrap();
         assert_eq!(plan.step(*last), "execute \"sh\"");
         assert!(matches!(exec, Some(Op::Exec { arguments, .. }) if arguments.0 == b"sh\0"));
+    }
+
+    #[test]
+    fn the_last_value_of_a_variable_counts() {
+        let variables = ["A=1", "B=2", "A=3=4", "AB=5", "B="].map(str::to_owned);
+        assert_eq!(environment(&variables), ["A=3=4", "AB=5", "B="]);
     }
 
     #[test]

@@ -40,7 +40,7 @@
 //! | Here | libseccomp | Reason |
 //! |---|---|---|
 //! | architectures of the other order of bytes are passed over | an error | this kernel never shows them |
-//! | calls are known up to Linux 7.2 | up to its own version | a newer call in a profile is meant to count |
+//! | calls are known up to Linux 7.3 | up to its own version | a newer call in a profile is meant to count |
 //! | rules that overlap and disagree are ordered as above | in some mixes refused (EEXIST), or ordered by the upper half of 64 bits alone | one order that can be said |
 //! | conditions on several arguments are compared with those arguments | where several rules are about a call, now and then with the argument that another rule has just looked at (2.5.4, 2.6.1) | a fault: each rule alone it compares rightly |
 //! | any number of rules that overlap | some never end (2.6.1) | a fault |

@@ -1,4 +1,4 @@
-//! The numbers of the system calls, by name: made by `numbers.sh` from the kernel's headers.
+//! The numbers of the system calls, by name: made by `tests/seccomp/numbers.sh` from the kernel's headers.
 
 /// Not there.
 const N: u16 = super::calls::NONE;
@@ -6,7 +6,7 @@ const N: u16 = super::calls::NONE;
 /// The columns: x86_64, x32 (without its bit), x86, aarch64, arm, riscv64, loongarch64, ppc, ppc64, s390, s390x,
 /// mips, mips64, mips64n32 (without their bases), m68k, parisc, parisc64, sh. The rows are sorted.
 #[rustfmt::skip]
-pub(super) static NUMBERS: [(&str, [u16; 18]); 508] = [
+pub(super) static NUMBERS: [(&str, [u16; 18]); 509] = [
     ("_llseek", [N, N, 140, N, 140, N, N, 140, 140, 140, N, 140, N, N, 140, 140, N, 140]),
     ("_newselect", [N, N, 142, N, 142, N, N, 142, 142, 142, N, 142, 22, 22, 142, 142, 142, 142]),
     ("_sysctl", [156, N, 149, N, 149, N, N, 149, 149, 149, 149, 153, 152, 152, 149, 149, 149, 149]),
@@ -89,6 +89,7 @@ pub(super) static NUMBERS: [(&str, [u16; 18]); 508] = [
     ("fchown", [93, 93, 95, 55, 95, 55, 55, 95, 95, 95, 207, 95, 91, 91, 95, 95, 95, 95]),
     ("fchown32", [N, N, 207, N, 207, N, N, N, N, 207, N, N, N, N, 207, N, N, 207]),
     ("fchownat", [260, 260, 298, 54, 325, 54, 54, 289, 289, 291, 291, 291, 250, 254, 291, 278, 278, 298]),
+    ("fchroot", [472, 472, 472, 472, 472, 472, 472, 472, 472, N, 472, 472, 472, 472, 472, 472, 472, 472]),
     ("fcntl", [72, 72, 55, 25, 55, 25, 25, 55, 55, 55, 55, 55, 70, 70, 55, 55, 55, 55]),
     ("fcntl64", [N, N, 221, N, 221, N, N, 204, N, 221, N, 220, N, 212, 239, 202, 202, 221]),
     ("fdatasync", [75, 75, 148, 83, 148, 83, 83, 148, 148, 148, 148, 152, 73, 73, 148, 148, 148, 148]),

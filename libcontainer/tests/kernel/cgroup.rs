@@ -35,7 +35,9 @@ pub(crate) fn confined(script: &str) -> Result<Shell, Stop> {
     let (mut memory, mut pids) = (Memory::default(), Pids::default());
     (memory.limit, pids.limit) = (Some(64 << 20), Some(20));
     (resources.memory, resources.pids) = (Some(memory), Some(pids));
-    shell.config.cgroup = Some(Cgroup { path, resources, ..Cgroup::default() });
+    let mut cgroup = Cgroup::new(path);
+    cgroup.resources = resources;
+    shell.config.cgroup = Some(cgroup);
     match Container::create(&shell.config, Io::default()) {
         Ok(container) => container.delete()?,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(ignored(error)),

@@ -212,8 +212,8 @@ fn a_working_directory_outside_is_refused_here_too() -> Outcome {
 fn it_is_in_the_container_s_cgroup() -> Outcome {
     grounds::root()?;
     let mut shell = Shell::new("cat")?;
-    let path = format!("libcontainer-exec-{}", std::process::id()).into();
-    shell.config.cgroup = Some(libcontainer::Cgroup { path, ..libcontainer::Cgroup::default() });
+    let path = format!("libcontainer-exec-{}", std::process::id());
+    shell.config.cgroup = Some(libcontainer::Cgroup::new(path));
     let mut io = Io::default();
     let (stdin, mut hold) = std::io::pipe()?;
     io.stdin = stdin.into();

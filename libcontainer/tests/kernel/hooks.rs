@@ -33,12 +33,10 @@ crate::tests![
 
 /// A hook that is a script of the host's shell.
 fn script(text: &str) -> Hook {
-    Hook {
-        path: "/bin/sh".into(),
-        args: ["sh", "-c", text].map(str::to_owned).to_vec(),
-        env: vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()],
-        timeout: None,
-    }
+    let mut hook = Hook::new("/bin/sh");
+    hook.args = ["sh", "-c", text].map(str::to_owned).to_vec();
+    hook.env = vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
+    hook
 }
 
 /// A folder that every user may write to, bound as /notes in the container.
@@ -367,7 +365,7 @@ fn a_hook_of_the_host_runs_in_the_bundle() -> Outcome {
 
 fn a_missing_hook_is_named() -> Outcome {
     let mut shell = Shell::new("exit 0")?;
-    let mut hook = Hook { path: "/nowhere/hook".into(), ..Hook::default() };
+    let mut hook = Hook::new("/nowhere/hook");
     shell.config.hooks.create_container = vec![hook.clone()];
     let error = Container::create(&shell.config, Io::default()).map(drop).unwrap_err();
     gone(&error, &["createContainer hook #0", "\"/nowhere/hook\"", "No such file"]);

@@ -4,9 +4,12 @@
 mod agent;
 mod cgroup;
 mod confine;
+mod docker;
 mod events;
 mod exec;
 mod factory;
+mod first;
+mod historical;
 mod hooks;
 mod hostile;
 mod life;
@@ -43,8 +46,11 @@ fn main() -> ExitCode {
         network::tests(),
         cgroup::tests(),
         confine::tests(),
+        docker::tests(),
         exec::tests(),
         factory::tests(),
+        first::tests(),
+        historical::tests(),
         events::tests(),
         pause::tests(),
         systemd::tests(),

@@ -194,8 +194,8 @@ fn home_comes_from_the_rootfs() -> Outcome {
 fn the_environment_is_exactly_what_was_asked() -> Outcome {
     let mut shell = Shell::program(&["cat", "/proc/self/environ"])?;
     shell.config.process.env =
-        ["PATH=/usr/bin:/bin", "EMPTY=", "TWO=a b", "TWO=again"].map(str::to_owned).to_vec();
-    assert_eq!(shell.says()?, "PATH=/usr/bin:/bin\0EMPTY=\0TWO=a b\0TWO=again\0HOME=/root\0");
+        ["PATH=/usr/bin:/bin", "EMPTY=", "ONE=a b", "TWO=first", "TWO=again"].map(str::to_owned).to_vec();
+    assert_eq!(shell.says()?, "PATH=/usr/bin:/bin\0EMPTY=\0ONE=a b\0TWO=again\0HOME=/root\0");
     Ok(())
 }
 

@@ -277,11 +277,8 @@ fn a_listener_that_could_not_be_taken_is_refused() -> Outcome {
 fn hooks_are_filtered_as_the_program() -> Outcome {
     let mut shell = Shell::new("exit 0")?;
     shell.config.process.seccomp = Some(but([mkdir(Action::Errno(libc::EXDEV as u16))]));
-    let hook = Hook {
-        path: "/bin/sh".into(),
-        args: ["sh", "-c", "PATH=/bin:/usr/bin mkdir /tmp/x"].map(str::to_owned).to_vec(),
-        ..Hook::default()
-    };
+    let mut hook = Hook::new("/bin/sh");
+    hook.args = ["sh", "-c", "PATH=/bin:/usr/bin mkdir /tmp/x"].map(str::to_owned).to_vec();
     shell.config.hooks.start_container = vec![hook];
     let error = Container::run(&shell.config, Io::default()).map(drop).unwrap_err();
     assert!(error.to_string().contains("cross-device"), "{error}");

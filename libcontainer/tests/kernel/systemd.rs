@@ -26,6 +26,12 @@ fn is_booted() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
+fn by_systemd(path: &str) -> Cgroup {
+    let mut cgroup = Cgroup::new(path);
+    cgroup.systemd = true;
+    cgroup
+}
+
 /// A container with a scope of its own, and the scope's name.
 fn scoped(script: &str) -> Result<(Shell, String), Stop> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -38,8 +44,8 @@ fn scoped(script: &str) -> Result<(Shell, String), Stop> {
     }
     let mut shell = Shell::new(script)?;
     let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let path = format!(":libcontainer-test:{name}").into();
-    shell.config.cgroup = Some(Cgroup { path, systemd: true, ..Cgroup::default() });
+    let path = format!(":libcontainer-test:{name}");
+    shell.config.cgroup = Some(by_systemd(&path));
     Ok((shell, format!("libcontainer-test-{name}.scope")))
 }
 
@@ -116,7 +122,7 @@ fn without_systemd_it_is_refused_by_name() -> Outcome {
         return Err(ignored("systemd runs this machine"));
     }
     let mut shell = Shell::new("exit 0")?;
-    shell.config.cgroup = Some(Cgroup { path: ":a:b".into(), systemd: true, ..Cgroup::default() });
+    shell.config.cgroup = Some(by_systemd(":a:b"));
     let error = Container::create(&shell.config, Io::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(error.to_string().starts_with("cgroup by systemd: "), "{error}");

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use libcontainer::seccomp::{Action, Arch, Comparison, Instruction, Op, Rule, Seccomp};
 
 use super::machine::Data;
-use super::reference::value;
+use super::reference::{is_little, value};
 
 /// A comparison as the library takes it (`struct scmp_arg_cmp`).
 #[repr(C)]
@@ -29,6 +29,7 @@ pub(crate) struct Library {
     init: unsafe extern "C" fn(u32) -> Context,
     release: unsafe extern "C" fn(Context),
     arch_add: unsafe extern "C" fn(Context, u32) -> c_int,
+    arch_remove: unsafe extern "C" fn(Context, u32) -> c_int,
     attr_set: unsafe extern "C" fn(Context, c_int, u32) -> c_int,
     rule_add: unsafe extern "C" fn(Context, u32, c_int, c_uint, *const Argument) -> c_int,
     number: unsafe extern "C" fn(u32, *const c_char) -> c_int,
@@ -70,6 +71,7 @@ impl Library {
             init: function!(c"seccomp_init"),
             release: function!(c"seccomp_release"),
             arch_add: function!(c"seccomp_arch_add"),
+            arch_remove: function!(c"seccomp_arch_remove"),
             attr_set: function!(c"seccomp_attr_set"),
             rule_add: function!(c"seccomp_rule_add_array"),
             number: function!(c"seccomp_syscall_resolve_name_arch"),
@@ -93,17 +95,17 @@ impl Library {
         unsafe { (self.arch)(name.as_ptr()) }
     }
 
-    /// Makes the program as runc does, before what runc puts in front of it; the error is the library's.
+    /// Makes the program as runc does on a machine, before what runc puts in front of it; the error is the library's.
     pub(crate) fn compile(
         &self,
         seccomp: &Seccomp,
-        native: Arch,
+        machine: Arch,
         search: Search,
     ) -> Result<Vec<Instruction>, i32> {
         // SAFETY: no pointers.
         let context = unsafe { (self.init)(value(seccomp.default_action)) };
         assert!(!context.is_null(), "seccomp_init");
-        let program = self.fill(context, seccomp, native, search);
+        let program = self.fill(context, seccomp, machine, search);
         // SAFETY: of seccomp_init, and not used after this.
         unsafe { (self.release)(context) };
         program
@@ -113,9 +115,19 @@ impl Library {
         &self,
         context: Context,
         seccomp: &Seccomp,
-        native: Arch,
+        machine: Arch,
         search: Search,
     ) -> Result<Vec<Instruction>, i32> {
+        // Rules are told to the library by the numbers of the machine that it runs on, whatever it compiles for.
+        let native = Arch::native().expect("the library runs");
+        if machine != native {
+            // SAFETY: `context` is of seccomp_init.
+            let error = unsafe { (self.arch_remove)(context, self.token(native)) };
+            assert_eq!(error, 0, "seccomp_arch_remove");
+            // SAFETY: as above.
+            let error = unsafe { (self.arch_add)(context, self.token(machine)) };
+            assert_eq!(error, 0, "seccomp_arch_add {machine:?}");
+        }
         for arch in &seccomp.architectures {
             // SAFETY: `context` is of seccomp_init.
             let error = unsafe { (self.arch_add)(context, self.token(*arch)) };
@@ -145,7 +157,10 @@ impl Library {
         }
         let mut bytes = Vec::new();
         file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("a file in memory");
-        Ok(bytes.as_chunks().0.iter().map(|bytes| Instruction::from_bytes(*bytes)).collect())
+        let instructions = bytes.as_chunks().0.iter().map(|bytes| Instruction::from_bytes(*bytes));
+        // It writes the other machine's order of bytes.
+        let swapped = is_little(machine) != is_little(native);
+        Ok(instructions.map(|one| if swapped { swap(one) } else { one }).collect())
     }
 
     fn add(&self, context: Context, rule: &Rule, number: i32) -> Result<(), i32> {
@@ -196,6 +211,12 @@ impl Newer {
             .iter()
             .any(|(arch, last)| of_call(*arch) && *last > 0 && (data.number > *last || is_setup(*arch)))
     }
+}
+
+fn swap(mut instruction: Instruction) -> Instruction {
+    instruction.code = instruction.code.swap_bytes();
+    instruction.k = instruction.k.swap_bytes();
+    instruction
 }
 
 fn argument(comparison: &Comparison) -> Argument {

@@ -1,15 +1,21 @@
 #!/bin/sh
-# Makes numbers.rs, the numbers of the system calls, from the kernel's own headers:
+# Makes src/seccomp/numbers.rs, the numbers of the system calls, from the kernel's own headers, as Debian has them:
 #
 #     apt-get download linux-libc-dev                # 6.19 or later: every architecture in one package
 #     dpkg -x linux-libc-dev_*_all.deb new
 #     apt-get download linux-libc-dev-s390x-cross    # 6.18 or earlier: the last with s390's 31 bits
 #     dpkg -x linux-libc-dev-s390x-cross_*_all.deb old
-#     sh numbers.sh new/usr/lib/linux/uapi old/usr/s390x-linux-gnu/include > numbers.rs && cargo fmt
+#     sh numbers.sh new/usr/lib/linux/uapi old/usr/s390x-linux-gnu/include > numbers.rs
 #
 # Numbers are never taken back, so a newer kernel only adds rows.
 set -eu
 new=$1 old=$2
+for arch in x86 arm64 arm riscv loongarch powerpc s390 mips m68k parisc sh; do
+    [ -e "$new/$arch/asm/unistd.h" ] || { echo "$new: has no headers of $arch" >&2; exit 1; }
+done
+[ -e "$old/asm/unistd_32.h" ] || { echo "$old: has no headers of s390" >&2; exit 1; }
+rows=$(mktemp)
+trap 'rm -f "$rows"' EXIT
 
 calls() { # ARCH FILE: "NAME ARCH NUMBER" of each call
     awk -v arch="$1" '$1 == "#define" && $2 ~ /^__NR_/ && $NF ~ /[0-9]\)?$/ {
@@ -53,15 +59,13 @@ calls() { # ARCH FILE: "NAME ARCH NUMBER" of each call
         for (at = 1; at <= count; at++)
             text = text (at > 1 ? ", " : "") (arch[at] in number ? number[arch[at]] : "N")
         printf "    (\"%s\", [%s]),\n", name, text
-        rows++
     }
     $1 != name { if (name != "") body = body row(); name = $1; delete number }
     { number[$2] = $3 }
     END { row() }
-' > /tmp/rows.$$
-trap 'rm -f /tmp/rows.$$' EXIT
+' > "$rows"
 cat <<HEAD
-//! The numbers of the system calls, by name: made by \`numbers.sh\` from the kernel's headers.
+//! The numbers of the system calls, by name: made by \`tests/seccomp/numbers.sh\` from the kernel's headers.
 
 /// Not there.
 const N: u16 = super::calls::NONE;
@@ -69,7 +73,7 @@ const N: u16 = super::calls::NONE;
 /// The columns: x86_64, x32 (without its bit), x86, aarch64, arm, riscv64, loongarch64, ppc, ppc64, s390, s390x,
 /// mips, mips64, mips64n32 (without their bases), m68k, parisc, parisc64, sh. The rows are sorted.
 #[rustfmt::skip]
-pub(super) static NUMBERS: [(&str, [u16; 18]); $(wc -l < /tmp/rows.$$)] = [
+pub(super) static NUMBERS: [(&str, [u16; 18]); $(wc -l < "$rows")] = [
 HEAD
-cat /tmp/rows.$$
+cat "$rows"
 echo '];'

@@ -33,13 +33,7 @@ pub(crate) fn mount(
     destination: impl AsRef<Path>,
     options: &[&str],
 ) -> Mount {
-    Mount {
-        destination: destination.as_ref().to_owned(),
-        kind: kind.to_owned(),
-        source: source.as_ref().to_owned(),
-        options: options.iter().map(|&word| word.to_owned()).collect(),
-        ..Mount::default()
-    }
+    Mount::new(kind, source.as_ref(), destination.as_ref(), options.iter().copied())
 }
 
 impl Shell {

@@ -5,6 +5,8 @@
 #![allow(unsafe_code, unreachable_pub, dead_code, missing_docs, unused_imports)]
 #![allow(clippy::pedantic)]
 
+#[path = "../../../libcontainer/init/copy.rs"]
+mod copy;
 #[path = "../../../libcontainer/init/devices.rs"]
 mod devices;
 #[path = "../../../libcontainer/init/identity.rs"]

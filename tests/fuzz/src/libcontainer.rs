@@ -1,10 +1,11 @@
-//! What a container is made of: bundles, configurations, states, programs, messages.
+//! What a container is made of: bundles, files of 2014, configurations, states, programs, messages.
 
 use std::fs;
 use std::path::Path;
 
+use libcontainer::docker::{self, Dialect};
 use libcontainer::oci::{self, Bundle};
-use libcontainer::{CapabilitySet, Config, Factory, Network, Plan, Route, Veth};
+use libcontainer::{CapabilitySet, Config, Factory, NamespaceKind, Network, Plan, Route, Veth};
 
 use crate::Target;
 use crate::corpus::{file, files};
@@ -19,6 +20,12 @@ pub(crate) fn targets() -> Vec<Target> {
             feeds: "an OCI config.json: to a Config, as JSON and back, to a Plan, whose program is run without a kernel",
             run: Some(bundle),
             seeds: bundles,
+        },
+        Target {
+            name: "libcontainer-container-json",
+            feeds: "a container.json of 2014: the same twice, no capability of later years, to a Plan",
+            run: Some(container_json),
+            seeds: container_jsons,
         },
         Target {
             name: "libcontainer-config",
@@ -139,6 +146,41 @@ fn bundle(json: &[u8]) {
     let notes = bundle.notes();
     let annotations = serde_json::from_str(&notes["annotations"]).expect("what was written");
     assert_eq!(bundle.annotations(), &annotations);
+}
+
+fn container_jsons() -> Vec<Vec<u8>> {
+    let fixtures = files("libcontainer/tests/fixtures/container-json", ".json");
+    let mut seeds: Vec<_> = fixtures.iter().map(|json| dense(json)).collect();
+    let namespaces = r#""namespaces":[{"name":"NEWNS"},{"type":"NEWPID","path":"/proc/7/ns/pid"}]"#;
+    let networks = r#""networks":[{"type":"netns","ns_path":"/n"}],"ipc":"/i""#;
+    let labels =
+        r#""mount_config":{"mount_label":"a:b","mounts":[{"type":"bind","source":"/","destination":"x"}]}"#;
+    seeds.push(bytes(&format!("{{{namespaces},{networks},{labels}}}")));
+    seeds
+}
+
+fn container_json(json: &[u8]) {
+    /// What had a number when the last of these files was written.
+    const OF_2014: u64 = (1 << 37) - 1;
+    let file = match docker::parse(json) {
+        Ok(file) => file,
+        Err(error) => return one_line(error),
+    };
+    let again = docker::parse(json).expect("it was read once");
+    assert_eq!((file.dialect(), file.rootfs()), (again.dialect(), again.rootfs()));
+    let config = match file.config("/rootfs", ["sh"]) {
+        Ok(config) => config,
+        Err(error) => {
+            assert!(again.config("/rootfs", ["sh"]).is_err(), "once it is a container, and once not");
+            return one_line(error);
+        }
+    };
+    let sets = &config.process.capabilities;
+    assert!(file.dialect() == Dialect::V1 || sets.bounding.bits() & !OF_2014 == 0, "{sets:?}");
+    assert_eq!((sets.inheritable.bits(), sets.ambient.bits()), (0, 0));
+    assert!(config.namespaces.iter().any(|one| one.kind == NamespaceKind::Mount), "the host's mounts");
+    assert!(config.mounts.iter().all(|mount| mount.destination.is_absolute()));
+    plan(&config);
 }
 
 fn config(json: &[u8]) {

@@ -53,7 +53,7 @@ fn json(bytes: &[u8]) {
             assert_eq!(serde_json::from_str::<Seccomp>(&text).expect("our own"), seccomp);
             compiled(&seccomp, bytes);
         }
-        Err(error) => one_line(&error.to_string()),
+        Err(error) => one_line(error),
     }
 }
 
@@ -71,7 +71,7 @@ fn compiled(seccomp: &Seccomp, input: &[u8]) {
         let filter = match Filter::compile_for(seccomp, native) {
             Ok(filter) => filter,
             Err(error) => {
-                one_line(&error.to_string());
+                one_line(error);
                 continue;
             }
         };
