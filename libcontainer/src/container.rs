@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use cgroups::Cgroup;
+use cgroups::{Cgroup, Manager};
 use nix::poll::PollTimeout;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -63,7 +63,7 @@ impl std::fmt::Display for Status {
 pub struct Container {
     config: Config,
     init: Option<Init>,
-    cgroup: Option<Cgroup>,
+    cgroup: Option<Manager>,
     /// Whether the processes in the cgroup are this container's: not where its maker was killed before
     /// there was one.
     inhabited: bool,
@@ -132,7 +132,7 @@ impl Container {
         Container {
             config: config.clone(),
             init: Some(Init { pid: init.pid, pidfd: init.let_go() }),
-            cgroup: cgroup.map(cgroups::Active::commit),
+            cgroup: cgroup.and_then(launch::group::Group::keep),
             inhabited: true,
             start,
             console,
@@ -147,7 +147,7 @@ impl Container {
     pub(crate) fn found(
         config: Config,
         init: Option<Init>,
-        cgroup: Option<Cgroup>,
+        cgroup: Option<Manager>,
         inhabited: bool,
         home: Home,
     ) -> Container {
@@ -328,7 +328,7 @@ impl Container {
         if self.is_being_made() {
             return Ok(Status::Creating);
         }
-        let frozen = self.cgroup.as_ref().map(Cgroup::frozen).transpose()?;
+        let frozen = self.cgroup().map(Cgroup::frozen).transpose()?;
         Ok(match frozen {
             Some(true) => Status::Paused,
             _ if self.is_started() => Status::Running,
@@ -378,7 +378,7 @@ impl Container {
         Ok(launch::Target {
             pid: init.pid,
             pidfd: init.pidfd.as_fd(),
-            cgroup: self.cgroup.as_ref(),
+            cgroup: self.cgroup(),
             moved_root: self.config.no_pivot_root,
             told: &self.config.description,
         })
@@ -422,7 +422,7 @@ impl Container {
             (Start::Connection, Some(home)) if !home.is_started() => Begun::at(home.again())?,
             _ => Begun::Known,
         };
-        Events::new(init, begin, self.cgroup.as_ref().filter(|_| self.inhabited))
+        Events::new(init, begin, self.cgroup().filter(|_| self.inhabited))
     }
 
     /// Returns the descriptor that tells of the start, made when it is first asked for.
@@ -530,6 +530,11 @@ impl Container {
 
     /// Returns its control group.
     pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_deref()
+    }
+
+    /// Returns its control group with whoever made it.
+    pub(crate) fn manager(&self) -> Option<&Manager> {
         self.cgroup.as_ref()
     }
 

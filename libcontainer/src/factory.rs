@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cgroups::Cgroup;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 
@@ -121,7 +120,7 @@ impl Factory {
             None => return Err(home.absent()),
         };
         let init = state.init.map(Init::find).transpose()?.flatten();
-        let cgroup = if state.cgroup.is_empty() { None } else { Some(Cgroup::open(state.cgroup)?) };
+        let cgroup = launch::group::open(&state.config, state.cgroup)?;
         Ok(Container::found(state.config, init, cgroup, state.init.is_some(), home))
     }
 

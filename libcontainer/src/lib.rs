@@ -30,6 +30,10 @@
 //! | which system calls may be made | [`seccomp`] |
 //! | `container.json` of 2014 | [`docker`] |
 //!
+//! # Features
+//!
+//! `systemd`: control groups as units of systemd's, where [`Cgroup::systemd`] asks for it.
+//!
 //! # Names of 2014
 //!
 //! | Docker's `pkg/libcontainer` | here | mended |
@@ -38,6 +42,7 @@
 //! | `namespaces.Exec` | [`Container::run`] | the child's errors never reached the parent |
 //! | `namespaces.ExecIn` | [`Container::exec`] | joined namespaces in directory order, leaked descriptors |
 //! | `SyncPipe` | inside | one way only, and write errors were dropped |
+//! | `NotifyOnOOM` (2014-10) | [`Container::events`] | |
 //! | `TtyTerminal`, `StdTerminal` | [`Io`], [`Container::console`] | |
 //! | `nsinit` | the program `nsinit` | |
 

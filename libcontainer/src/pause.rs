@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use cgroups::{Adjusted, Cgroup, Resources};
+use cgroups::{Adjusted, Cgroup, Manager, Resources};
 
 use crate::config::Process;
 use crate::container::{Container, Status};
@@ -74,7 +74,7 @@ impl Container {
     /// # Errors
     ///
     /// [`InvalidState`](ErrorKind::InvalidState) where the container doesn't run or has no cgroup; those of
-    /// [`cgroups::Cgroup::set`]. A controller that the container doesn't have is refused before anything is
+    /// [`cgroups::Manager::set`]. A controller that the container doesn't have is refused before anything is
     /// set. Where the kernel refuses a value, the limits before it are set.
     pub fn update(&self, resources: &Resources) -> Result<Vec<Adjusted>> {
         let cgroup = self.live_cgroup("update")?;
@@ -120,13 +120,13 @@ impl Container {
         sent
     }
 
-    fn live_cgroup(&self, what: &str) -> Result<&Cgroup> {
+    fn live_cgroup(&self, what: &str) -> Result<&Manager> {
         if self.status()? == Status::Stopped {
             return Err(launch::not_running());
         }
         let none =
             || Error::new(ErrorKind::InvalidState, format_args!("{what}: the container has no cgroup"));
-        self.cgroup().ok_or_else(none)
+        self.manager().ok_or_else(none)
     }
 }
 

@@ -321,8 +321,12 @@ pub enum DeviceKind {
 #[non_exhaustive]
 #[serde(default, deny_unknown_fields)]
 pub struct Cgroup {
-    /// Its path beneath the root of each hierarchy; a relative one is beneath the caller's own.
+    /// Its path beneath the root of each hierarchy; a relative one is beneath the caller's own. For systemd
+    /// `SLICE:PREFIX:NAME`, as [`cgroups::systemd::UnitPath`](../cgroups/systemd/struct.UnitPath.html) reads it.
     pub path: PathBuf,
+    /// Whether systemd makes it, as a unit of its own: the system's for root, else the user's. Needs the feature
+    /// `systemd`.
+    pub systemd: bool,
     /// The limits.
     pub resources: cgroups::Resources,
     /// Which devices may be used, besides those of every container. The last rule that fits counts; no rule

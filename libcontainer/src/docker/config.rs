@@ -161,7 +161,7 @@ fn cgroup(
     let of_nodes: Vec<_> = nodes.iter().filter_map(|node| node_rule(node, &devices)).collect();
     devices.extend(of_nodes);
     let path = Path::new("/").join(wanted.path().map_err(told)?);
-    Ok(Some(Cgroup { path, resources: wanted.resources().map_err(told)?, devices }))
+    Ok(Some(Cgroup { path, systemd: false, resources: wanted.resources().map_err(told)?, devices }))
 }
 
 /// Makes the rule of just this device. A node gives no right to its device: 2014's list does, whatever the

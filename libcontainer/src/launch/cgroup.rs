@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use cgroups::{Active, DeviceAccess, DeviceKind, DeviceRule, Hierarchies};
+use cgroups::{DeviceAccess, DeviceKind, DeviceRule, Hierarchies};
 
+use super::group::{self, Group};
 use crate::config::{Config, NamespaceKind};
 use crate::error::Result;
 use crate::plan::Hierarchy;
@@ -13,6 +14,9 @@ pub(super) fn named(config: &Config) -> Result<Option<cgroups::Cgroup>> {
     let Some(wanted) = &config.cgroup else {
         return Ok(None);
     };
+    if wanted.systemd {
+        return group::named(wanted);
+    }
     let hierarchies = Hierarchies::detect()?;
     Ok(Some(if wanted.path.is_absolute() {
         cgroups::Cgroup::named(&hierarchies, &wanted.path)?
@@ -21,9 +25,10 @@ pub(super) fn named(config: &Config) -> Result<Option<cgroups::Cgroup>> {
     }))
 }
 
-/// Makes the control group with its limits; devices come when the container's nodes are made.
-pub(super) fn create(config: &Config) -> Result<Option<Active>> {
-    let Some(wanted) = &config.cgroup else {
+/// Makes the control group with its limits, unless systemd does it; devices come when the container's nodes are
+/// made.
+pub(super) fn create(config: &Config) -> Result<Option<Group>> {
+    let Some(wanted) = config.cgroup.as_ref().filter(|wanted| !wanted.systemd) else {
         return Ok(None);
     };
     let hierarchies = Hierarchies::detect()?;
@@ -33,7 +38,7 @@ pub(super) fn create(config: &Config) -> Result<Option<Active>> {
         cgroups::Cgroup::create_beneath_own(&hierarchies, &wanted.path)?
     };
     active.set(&wanted.resources)?;
-    Ok(Some(active))
+    Ok(Some(Group::Files(active)))
 }
 
 /// Returns whether the container is confined to its devices once they are made: where it asks for it,
@@ -46,7 +51,7 @@ pub(super) fn is_confined(config: &Config) -> bool {
 }
 
 /// Confines the container to its devices: those of the configuration, and those of every container.
-pub(super) fn confine(config: &Config, cgroup: &cgroups::Cgroup) -> Result<()> {
+pub(super) fn confine(config: &Config, group: &Group) -> Result<()> {
     let Some(wanted) = &config.cgroup else {
         return Ok(());
     };
@@ -81,7 +86,7 @@ pub(super) fn confine(config: &Config, cgroup: &cgroups::Cgroup) -> Result<()> {
             rules.push(rule);
         }
     }
-    Ok(cgroup.set_devices(&rules)?)
+    Ok(group.set_devices(&rules)?)
 }
 
 /// Returns how the container sees its control groups: what is mounted on the host, with its own path.

@@ -5,8 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use cgroups::Active;
-
+use super::group::Group;
 use super::sync::{Event, unexpected};
 use super::{
     Guarded, Streams, Sync, Target, cgroup, hooks, idmap, image, may_trace, network, rdt, reap, resolve,
@@ -22,7 +21,7 @@ use crate::sys;
 pub(crate) struct Created {
     // In this order: the processes must be gone before their cgroup can be removed.
     pub(crate) init: Guarded,
-    pub(crate) cgroup: Option<Active>,
+    pub(crate) cgroup: Option<Group>,
     pub(crate) sync: Sync,
     pub(crate) console: Option<OwnedFd>,
     pub(crate) plan: Plan,
@@ -78,12 +77,12 @@ fn with_hooks(
 
     let named = cgroup::named(config)?;
     made(&Made { cgroup: named.as_ref(), init: None })?;
-    let cgroup = cgroup::create(config)?;
-    let born_in = cgroup.as_ref().map(|cgroup| cgroup.v2_dir()).transpose()?.flatten();
+    let mut group = cgroup::create(config)?;
+    let born_in = group.as_ref().and_then(Group::cgroup).map(cgroups::Cgroup::v2_dir).transpose()?.flatten();
     let circumstances = Circumstances {
         joins: joins.iter().map(|join| join.kind).collect(),
         cgroup_at_birth: born_in.is_some(),
-        hierarchies: cgroup::hierarchies(config, cgroup.as_deref())?,
+        hierarchies: cgroup::hierarchies(config, named.as_ref())?,
         kcore: Path::new("/proc/kcore").exists(),
         listener: listener.is_some(),
         inherited: streams.inherited().len(),
@@ -114,11 +113,11 @@ fn with_hooks(
         sync.start()?;
     }
     let (init, in_cgroup) = started(first, &mut sync, &plan)?;
-    made(&Made { cgroup: cgroup.as_deref(), init: Some(&init) })?;
+    let known = group.as_ref().and_then(Group::cgroup).or(named.as_ref());
+    made(&Made { cgroup: known, init: Some(&init) })?;
     idmap::write(config, init.pid)?;
-    if let Some(cgroup) = cgroup.as_ref().filter(|_| !in_cgroup) {
-        cgroup.add(init.pid)?;
-    }
+    enter(config, &mut group, &init, in_cgroup, made)?;
+    let cgroup = group.as_ref().and_then(Group::cgroup);
     if let Some(score) = config.process.oom_score_adj {
         oom_score_adj(init.pid, score)?;
     }
@@ -137,7 +136,7 @@ fn with_hooks(
         let target = Target {
             pid: init.pid,
             pidfd: init.pidfd(),
-            cgroup: cgroup.as_deref(),
+            cgroup,
             moved_root: false,
             told: &config.description,
         };
@@ -145,15 +144,15 @@ fn with_hooks(
         sync.go()?;
         if told { sync.start() } else { Ok(()) }
     })?;
-    if let Some(cgroup) = &cgroup {
-        cgroup::confine(config, cgroup)?;
+    if let Some(group) = &group {
+        cgroup::confine(config, group)?;
     }
     if listener.is_some() {
         sync.go()?; // only now it accepts a start
     }
     rdt.keep();
     network.commit();
-    Ok(Created { init, cgroup, sync, console, plan, told })
+    Ok(Created { init, cgroup: group, sync, console, plan, told })
 }
 
 /// Returns whether there is nothing for the parent to do between the clone and the exec. Both words can
@@ -169,6 +168,24 @@ fn is_idle(config: &Config, begin: Begin<'_>) -> bool {
         && config.hooks.start_container.is_empty()
         && !outside
         && config.routes.is_empty()
+}
+
+/// Sees to it that the process is in its control group: it was born there, is moved there, or systemd makes the
+/// group around it and tells only then where that is.
+fn enter(
+    config: &Config,
+    group: &mut Option<Group>,
+    init: &Guarded,
+    in_cgroup: bool,
+    made: &mut dyn FnMut(&Made<'_>) -> Result<()>,
+) -> Result<()> {
+    if let Some(cgroup) = group.as_ref().and_then(Group::cgroup).filter(|_| !in_cgroup) {
+        cgroup.add(init.pid)?;
+    }
+    if let Some(unit) = Group::of_systemd(config, init.pid)? {
+        made(&Made { cgroup: group.insert(unit).cgroup(), init: Some(init) })?;
+    }
+    Ok(())
 }
 
 /// What exists of a container so far.

@@ -3,6 +3,7 @@
 pub(crate) mod cgroup;
 mod create;
 mod enter;
+pub(crate) mod group;
 pub(crate) mod hooks;
 mod idmap;
 mod image;

@@ -264,7 +264,7 @@ fn cgroup(linux: &spec::Linux, id: &str) -> Result<Cgroup> {
     let named = path(&linux.cgroups_path, "linux.cgroupsPath")?;
     let path = if linux.cgroups_path.is_empty() { Path::new("/").join(id) } else { named.to_owned() };
     let devices = linux.resources.devices.iter().map(device_rule).collect::<Result<_>>()?;
-    Ok(Cgroup { path, resources: resources(&linux.resources), devices })
+    Ok(Cgroup { path, systemd: false, resources: resources(&linux.resources), devices })
 }
 
 fn resources(wanted: &spec::Resources) -> cgroups::Resources {

@@ -21,6 +21,7 @@ mod pause;
 mod process;
 mod seccomp;
 mod serving;
+mod systemd;
 mod terminal;
 
 #[path = "../shell/mod.rs"]
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         historical::tests(),
         events::tests(),
         pause::tests(),
+        systemd::tests(),
     ];
     grounds::run(tests.into_iter().flatten().collect())
 }
