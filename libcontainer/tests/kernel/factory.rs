@@ -227,6 +227,8 @@ fn a_broken_state_is_told() -> Outcome {
 /// Its state names a process by number and start; the number is this test's own by now.
 fn a_number_that_is_another_process_now_is_recognised() -> Outcome {
     let two = two()?;
+    // The kernel tells starts by hundredths of a second: that of this process is another one's then.
+    std::thread::sleep(std::time::Duration::from_millis(50));
     let shell = Shell::program(&["sleep", "100"])?;
     let made = two.one.create("web", &shell.config, Io::default())?;
     let file = two.root.join("web/state.json");
