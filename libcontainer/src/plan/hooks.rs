@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::builder::{Builder, text};
 use super::confine::let_in;
-use super::{Circumstances, Plan, Program, Way, execute, join};
+use super::{Circumstances, Plan, Program, Way, confine, execute, join};
 use crate::config::{Config, Hook};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::program::Op;
 
 /// Waits for the hooks that come before the root is changed.
@@ -36,6 +36,13 @@ pub(super) fn before_the_program(
     circumstances: &Circumstances,
 ) -> Result<()> {
     if circumstances.may_not_trace && !config.hooks.start_container.is_empty() {
+        // A hook is the image's program, and could look into the process too: what binds only from the exec on, it
+        // would take away.
+        if config.process.seccomp.is_some() || confine::is_confined(&config.process) {
+            let text = "startContainer hooks: beside a seccomp filter, AppArmor profile or SELinux label they need \
+                        CAP_SYS_PTRACE, which the caller lacks";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         let_in(builder, circumstances, "startContainer hooks")?;
     }
     Ok(())
