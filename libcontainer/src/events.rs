@@ -369,18 +369,12 @@ fn is_readable(fd: BorrowedFd<'_>) -> Result<bool> {
 }
 
 fn wait(fd: BorrowedFd<'_>, time: Option<Duration>) -> Result<bool> {
-    let time = time.map_or(PollTimeout::NONE, whole_milliseconds);
+    let time = time.map_or(PollTimeout::NONE, launch::whole_milliseconds);
     match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], time) {
         Ok(count) => Ok(count > 0),
         Err(Errno::EINTR) => Ok(false),
         Err(errno) => Err(failed(errno)),
     }
-}
-
-/// Rounds up: with the rest of a millisecond left, it would be looked without a pause.
-fn whole_milliseconds(time: Duration) -> PollTimeout {
-    let rounded = time.saturating_add(Duration::from_nanos(999_999));
-    rounded.try_into().unwrap_or(PollTimeout::MAX)
 }
 
 fn failed(errno: Errno) -> Error {

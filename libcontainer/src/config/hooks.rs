@@ -25,7 +25,8 @@ pub struct Hooks {
     /// host. They have all the rights that setting up has.
     pub create_container: Vec<Hook>,
     /// In the container, before its program runs: as its program in everything but the arguments and the
-    /// environment.
+    /// environment. A caller without CAP_SYS_PTRACE can't have them beside a filter of system calls, an AppArmor
+    /// profile or an SELinux label, which they could take from the process that waits.
     pub start_container: Vec<Hook>,
     /// On the host, when the program runs.
     pub poststart: Vec<Hook>,

@@ -13,7 +13,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
-use super::{Guarded, Streams, Target, enter, image, reap};
+use super::{Guarded, Streams, Target, enter, image, reap, whole_milliseconds};
 use crate::config::{Config, Description, Hook, Process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Plan, arguments};
@@ -194,9 +194,7 @@ impl Output {
     fn attend(&mut self, process: &Guarded, deadline: Option<Instant>) -> Result<bool> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // Rounded up: a millisecond less than the time would be looked at again and again.
-            let left = left.map(|left| left + Duration::from_micros(999));
-            let wait = left.map_or(PollTimeout::NONE, |left| left.try_into().unwrap_or(PollTimeout::MAX));
+            let wait = left.map_or(PollTimeout::NONE, whole_milliseconds);
             let mut watched = vec![PollFd::new(process.pidfd(), PollFlags::POLLIN)];
             watched.extend(self.pipe.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
             match poll(&mut watched, wait) {

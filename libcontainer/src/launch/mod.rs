@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -83,6 +84,12 @@ fn exit_code(line: &str) -> Option<i32> {
         return None;
     }
     fields.nth(48)?.parse().ok() // field 52, and the state was the third
+}
+
+/// Rounds up: with the rest of a millisecond left, it would be looked again and again without a pause.
+pub(crate) fn whole_milliseconds(time: Duration) -> PollTimeout {
+    let rounded = time.saturating_add(Duration::from_nanos(999_999));
+    rounded.try_into().unwrap_or(PollTimeout::MAX)
 }
 
 /// Waits until the process of a handle has ended; false when the time is over first.

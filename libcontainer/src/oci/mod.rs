@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Versions 1.0 to 1.3 are read, for Linux. Fields that the specification doesn't know are ignored, as it
-//! asks for. Fields that it knows and this crate doesn't do yet (`vm`, for virtual machines) are an
+//! asks for. Fields that it knows and this crate doesn't do (`vm`, for virtual machines) are an
 //! error that names them: a container never runs with less protection than its bundle asks for.
 //!
 //! [runtime specification]: https://github.com/opencontainers/runtime-spec/blob/main/config.md
@@ -147,8 +147,8 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](ErrorKind::Unsupported) with everything that this crate doesn't do yet,
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for values that mean nothing.
+    /// [`Unsupported`](ErrorKind::Unsupported) for a virtual machine's bundle (`vm`),
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for values that mean nothing, with the name of their field.
     pub fn config(&self, id: &str) -> Result<Config> {
         config::container(&self.spec, &self.path, id)
     }
